@@ -1,0 +1,57 @@
+/*
+ * key.h: every key is an EVP_PKEY, wherever it lives.
+ *
+ * Key URIs: a plain path or file:PATH. pkcs11:, tpm2: and handle: name hardware keys; this version
+ * answers them with ESTUARY_E_UNSUPPORTED.
+ *
+ * The functions here are thread-safe; an EVP_PKEY may be shared as OpenSSL allows.
+ */
+#ifndef ESTUARY_KEY_H
+#define ESTUARY_KEY_H
+
+#include <estuary/error.h>
+#include <estuary/secret.h>
+#include <openssl/evp.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Flags of estuary_key_open(). */
+#define ESTUARY_KEY_INSECURE_PERMISSIONS 1u /* accept a key file that others own or can read */
+
+/*
+ * Opens a private key: PKCS#8, traditional, or encrypted PEM, or DER (K1). passphrase may be NULL.
+ * The file must be regular, owned by the effective user and closed to group and others (checked on
+ * the opened descriptor). The caller frees *out with EVP_PKEY_free().
+ */
+ESTUARY_EXPORT estuary_status estuary_key_open(const char *uri, const estuary_secret *passphrase,
+                                               unsigned flags, EVP_PKEY **out, estuary_error *err);
+
+/*
+ * Makes a key in memory: ec:P-256 (NULL means this one), ec:P-384, ec:P-521, rsa:2048..8192,
+ * ed25519, ed448, or any algorithm name a loaded provider knows. The caller frees *out.
+ */
+ESTUARY_EXPORT estuary_status estuary_key_generate(const char *algorithm, EVP_PKEY **out, estuary_error *err);
+
+/*
+ * The name that makes another key of the same kind: "ec:P-256", "rsa:2048". Writes at most size
+ * bytes including the NUL.
+ */
+ESTUARY_EXPORT estuary_status estuary_key_algorithm(const EVP_PKEY *key, char *name, size_t size,
+                                                    estuary_error *err);
+
+/* PKCS#8 PEM of a software key, wiped by estuary_secret_free(). passphrase NULL: not encrypted. */
+ESTUARY_EXPORT estuary_status estuary_key_to_pem(const EVP_PKEY *key, const estuary_secret *passphrase,
+                                                 estuary_secret **out, estuary_error *err);
+
+/*
+ * Writes a new key file, 0600, which must not exist; complete on disk (fsync) or absent.
+ */
+ESTUARY_EXPORT estuary_status estuary_key_write(const EVP_PKEY *key, const char *path,
+                                                const estuary_secret *passphrase, estuary_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,64 @@
+/*
+ * store.h: key, certificate and chain on disk: together or not at all.
+ *
+ * A store is one output folder DIR with cert.pem, chain.pem, fullchain.pem and key.pem (0600), and beside
+ * it DIR.pending/ (0700) while a request is on its way. DIR is replaced as a whole: the new folder is
+ * written beside it, fsynced, and swapped with renameat2(RENAME_EXCHANGE). A process killed at any time
+ * leaves the old files, the new ones, or a pending request, never a mix.
+ *
+ * A store belongs to one thread; DIR.lock keeps other processes out while it is open.
+ */
+#ifndef ESTUARY_STORE_H
+#define ESTUARY_STORE_H
+
+#include <estuary/error.h>
+#include <estuary/exchange.h>
+#include <openssl/evp.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct estuary_store estuary_store;
+
+/*
+ * Opens DIR for writing, which may be absent (its parent must exist). Refused, before anything is
+ * dialed: a DIR with foreign files, with wrong owner or writable by group or others, a file system that
+ * cannot exchange folders, a DIR another process is using. Leftovers of a killed run are cleaned up.
+ * The caller frees *out.
+ */
+ESTUARY_EXPORT estuary_status estuary_store_open(const char *dir, estuary_store **out, estuary_error *err);
+ESTUARY_EXPORT void estuary_store_free(estuary_store *store); /* unlocks; NULL is fine */
+
+/*
+ * Puts the certificate of an ISSUED enrolment in place with its chain and key, and removes the pending
+ * request. key may be NULL when the request was signed elsewhere: then there is no key.pem. The key must
+ * be the certificate's.
+ */
+ESTUARY_EXPORT estuary_status estuary_store_commit(estuary_store *store, const estuary_enrollment *enrollment,
+                                                   const EVP_PKEY *key, estuary_error *err);
+
+/* Writes (or replaces) DIR.pending/: state, request and key (NULL: signed elsewhere), all or nothing. */
+ESTUARY_EXPORT estuary_status estuary_store_save_pending(estuary_store *store,
+                                                         const estuary_enrollment *enrollment,
+                                                         const EVP_PKEY *key, estuary_error *err);
+
+/*
+ * Reads DIR.pending/. ESTUARY_OK with *out NULL when there is none. *key is NULL when it was signed
+ * elsewhere. The caller frees both.
+ */
+ESTUARY_EXPORT estuary_status estuary_store_load_pending(estuary_store *store, estuary_enrollment **out,
+                                                         EVP_PKEY **key, estuary_error *err);
+ESTUARY_EXPORT estuary_status estuary_store_remove_pending(estuary_store *store, estuary_error *err);
+
+/*
+ * Writes one public file (a CA bundle, a CSR) as a whole: beside it, fsync, rename. Mode 0644. An existing
+ * regular file is replaced; anything else at that place is refused.
+ */
+ESTUARY_EXPORT estuary_status estuary_store_write_file(const char *path, const void *bytes, size_t len,
+                                                       estuary_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

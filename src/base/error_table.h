@@ -1,0 +1,327 @@
+/*
+ * Every error there is: EST_ERROR(NAME, code, category, exit, retryable, sentence, remedy).
+ * The library, the command's exit codes, the manual page and the tests are made from this table.
+ * Category and code are stable API. Sentences are for people: what was wrong, and where.
+ */
+#ifndef EST_ERROR
+#error "define EST_ERROR before including error_table.h"
+#endif
+
+/* usage: the caller asked for something that makes no sense */
+EST_ERROR(USAGE, "usage.argument", USAGE, 2, 0, "an argument is missing or makes no sense", "")
+EST_ERROR(USAGE_OPTION, "usage.option", USAGE, 2, 0, "unknown option or missing value", "see estuary(1)")
+EST_ERROR(USAGE_SECRET_LITERAL, "usage.secret-literal", USAGE, 2, 0,
+          "a secret must come from env:VAR, file:PATH, fd:N, credential:NAME or prompt, never literally", "")
+EST_ERROR(USAGE_URL, "usage.url", USAGE, 2, 0, "the server URL is not valid", "")
+EST_ERROR(USAGE_URL_HTTP, "usage.url-not-https", USAGE, 2, 0, "the server URL must begin with https://",
+          "RFC 7030 needs TLS: there is no EST over plain http")
+EST_ERROR(USAGE_URL_USERINFO, "usage.url-userinfo", USAGE, 2, 0,
+          "the server URL must not contain a user name or password", "use --user and --password")
+EST_ERROR(USAGE_URL_QUERY, "usage.url-query", USAGE, 2, 0,
+          "the server URL must not contain a query or a fragment", "")
+EST_ERROR(USAGE_LABEL, "usage.label", USAGE, 2, 0, "the label is not one valid path segment", "")
+EST_ERROR(USAGE_LABEL_OPERATION, "usage.label-operation", USAGE, 2, 0,
+          "the label must not be the name of an EST operation (RFC 7030 3.2.2)", "")
+EST_ERROR(USAGE_INSECURE, "usage.insecure-operation", USAGE, 2, 0,
+          "only cacerts may run without authenticating the server (RFC 7030 4.1.1)", "bootstrap first")
+EST_ERROR(USAGE_NO_TRUST, "usage.no-trust", USAGE, 2, 0, "no trust anchors were given",
+          "use --trust FILE, --trust system, or run estuary bootstrap first")
+EST_ERROR(USAGE_NO_SERVER, "usage.no-server", USAGE, 2, 0, "no server was given", "use --server URL")
+EST_ERROR(USAGE_MIXED_TRUST, "usage.mixed-trust", USAGE, 2, 0,
+          "explicit trust anchors and the system's store cannot be mixed", "")
+EST_ERROR(USAGE_FINGERPRINT, "usage.fingerprint", USAGE, 2, 0,
+          "a fingerprint is 64 hexadecimal digits, with or without colons", "")
+EST_ERROR(USAGE_LIMIT, "usage.limit", USAGE, 2, 0, "a limit is out of its range", "")
+EST_ERROR(USAGE_DN, "usage.dn", USAGE, 2, 0, "the subject is not a valid RFC 4514 name", "")
+EST_ERROR(USAGE_SAN, "usage.san", USAGE, 2, 0, "a subjectAltName is not valid", "")
+EST_ERROR(USAGE_KEY_USAGE, "usage.key-usage", USAGE, 2, 0, "unknown key usage", "")
+EST_ERROR(USAGE_EKU, "usage.eku", USAGE, 2, 0, "unknown extended key usage", "")
+EST_ERROR(USAGE_EXTENSION, "usage.extension", USAGE, 2, 0, "an extension is not valid", "")
+EST_ERROR(USAGE_KEY_ALGORITHM, "usage.key-algorithm", USAGE, 2, 0, "unknown key algorithm",
+          "ec:P-256, ec:P-384, ec:P-521, rsa:2048 to rsa:8192, ed25519, ed448")
+EST_ERROR(USAGE_IDENTITY_NEEDED, "usage.identity-needed", USAGE, 2, 0,
+          "simplereenroll needs the current certificate and its key as TLS client identity", "")
+EST_ERROR(USAGE_PROXY, "usage.proxy", USAGE, 2, 0, "the proxy URL is not valid",
+          "http://HOST:PORT, socks5://HOST:PORT or socks5h://HOST:PORT")
+EST_ERROR(USAGE_TIME, "usage.time", USAGE, 2, 0, "not a time in RFC 3339 form", "2026-01-31T12:00:00Z")
+
+/* config: a setting, file or environment is wrong */
+EST_ERROR(CONFIG, "config.invalid", CONFIG, 2, 0, "a setting is not valid", "")
+EST_ERROR(CONFIG_FILE, "config.file", CONFIG, 2, 0, "the configuration file cannot be used", "")
+EST_ERROR(CONFIG_SECRET_MISSING, "config.secret-missing", CONFIG, 2, 0, "the secret is not there", "")
+EST_ERROR(CONFIG_SECRET_FILE, "config.secret-file", CONFIG, 2, 0, "the secret file cannot be used", "")
+EST_ERROR(CONFIG_SECRET_PERMISSIONS, "config.secret-permissions", CONFIG, 2, 0,
+          "the secret file must belong to us and be closed to others", "chmod 600 it")
+EST_ERROR(CONFIG_ANCHORS_FILE, "config.anchors-file", CONFIG, 2, 0, "the trust anchor file cannot be read", "")
+EST_ERROR(CONFIG_ANCHORS_EMPTY, "config.anchors-empty", CONFIG, 2, 0,
+          "no self-signed CA certificate among the trust anchors", "")
+EST_ERROR(CONFIG_ANCHORS_NOT_CA, "config.anchors-not-ca", CONFIG, 2, 0,
+          "a certificate among the trust anchors is not a CA certificate", "")
+EST_ERROR(CONFIG_CERT_FILE, "config.certificate-file", CONFIG, 2, 0, "the certificate file cannot be used", "")
+EST_ERROR(CONFIG_CSR_FILE, "config.csr-file", CONFIG, 2, 0, "the request file cannot be used", "")
+EST_ERROR(CONFIG_PENDING_OTHER, "config.pending-other", CONFIG, 2, 0,
+          "a pending request for another server, label, operation or subject is in the way",
+          "finish it with its own command, or remove the .pending folder to give it up")
+EST_ERROR(CONFIG_PENDING_STATE, "config.pending-state", CONFIG, 2, 0,
+          "the pending request on disk cannot be read", "remove the .pending folder to give it up")
+EST_ERROR(CONFIG_STORE_FOREIGN, "config.store-foreign", CONFIG, 2, 0,
+          "the output folder holds files that are not ours", "choose an empty or new folder")
+EST_ERROR(CONFIG_STORE_UNSAFE, "config.store-unsafe", CONFIG, 2, 0,
+          "the output folder is not safe to write to", "")
+EST_ERROR(CONFIG_STORE_BUSY, "config.store-busy", CONFIG, 2, 1,
+          "another process is working on the output folder", "")
+EST_ERROR(CONFIG_STORE_EXCHANGE, "config.store-exchange", CONFIG, 2, 0,
+          "the file system cannot exchange folders, so files cannot appear together", "")
+
+/* network */
+EST_ERROR(NETWORK, "network.failed", NETWORK, 4, 1, "the transfer failed", "")
+EST_ERROR(NETWORK_RESOLVE, "network.resolve", NETWORK, 4, 1, "the host name cannot be resolved", "")
+EST_ERROR(NETWORK_CONNECT, "network.connect", NETWORK, 4, 1, "no connection to the server", "")
+EST_ERROR(NETWORK_PROXY, "network.proxy", NETWORK, 4, 1, "the proxy does not let us through", "")
+EST_ERROR(NETWORK_TIMEOUT_CONNECT, "network.timeout-connect", NETWORK, 4, 1,
+          "no session with the server within the time allowed", "")
+EST_ERROR(NETWORK_TIMEOUT_TOTAL, "network.timeout-total", NETWORK, 4, 1,
+          "the answer was not complete within the time allowed", "")
+EST_ERROR(NETWORK_TIMEOUT_IDLE, "network.timeout-idle", NETWORK, 4, 1,
+          "the server sent nothing for too long", "")
+EST_ERROR(NETWORK_CLOSED_EARLY, "network.closed-early", NETWORK, 4, 1,
+          "the server closed the connection before it answered", "")
+EST_ERROR(NETWORK_TRUNCATED, "network.truncated", NETWORK, 4, 1,
+          "the server closed the connection in the middle of its answer", "")
+EST_ERROR(NETWORK_RESET, "network.reset", NETWORK, 4, 1, "the connection was reset", "")
+
+/* tls: no session could be agreed on */
+EST_ERROR(TLS, "tls.handshake", TLS, 5, 0, "no TLS session could be agreed on", "")
+EST_ERROR(TLS_TOO_OLD, "tls.version-too-old", TLS, 5, 0,
+          "the server speaks no TLS version we accept; TLS 1.2 is the oldest", "")
+EST_ERROR(TLS_NOT_TLS, "tls.not-tls", TLS, 5, 0, "the server does not speak TLS on this port", "")
+EST_ERROR(TLS_NO_CIPHER, "tls.no-shared-cipher", TLS, 5, 0,
+          "the server offers no cipher suite we accept", "")
+EST_ERROR(TLS_CLOSED, "tls.closed-in-handshake", TLS, 5, 1,
+          "the server closed the connection during the TLS handshake", "")
+EST_ERROR(TLS_ALERT, "tls.alert", TLS, 5, 0, "the server refused the TLS session with an alert", "")
+EST_ERROR(TLS_CLIENT_CERT_REQUIRED, "tls.client-certificate-required", TLS, 5, 0,
+          "the server insists on a TLS client certificate", "use --cert and --key")
+EST_ERROR(TLS_CLIENT_CERT_REFUSED, "tls.client-certificate-refused", TLS, 5, 0,
+          "the server refused our TLS client certificate", "")
+EST_ERROR(TLS_IDENTITY_EXPIRED, "tls.identity-expired", TLS, 5, 0,
+          "our own client certificate has expired, so it cannot authenticate us", "")
+EST_ERROR(TLS_IDENTITY_NOT_YET_VALID, "tls.identity-not-yet-valid", TLS, 5, 0,
+          "our own client certificate is not valid yet", "check the clock")
+EST_ERROR(TLS_IDENTITY_EKU, "tls.identity-eku", TLS, 5, 0,
+          "our own certificate may not be used for TLS client authentication (extKeyUsage)", "")
+EST_ERROR(TLS_IDENTITY_KEY, "tls.identity-key-mismatch", TLS, 5, 0,
+          "the key does not belong to our own client certificate", "")
+
+/* trust: the server is not who it should be */
+EST_ERROR(TRUST, "trust.failed", TRUST, 5, 0, "the server's certificate cannot be trusted", "")
+EST_ERROR(TRUST_EXPIRED, "trust.expired", TRUST, 5, 0, "the server's certificate has expired", "")
+EST_ERROR(TRUST_NOT_YET_VALID, "trust.not-yet-valid", TRUST, 5, 0,
+          "the server's certificate is not valid yet", "check this machine's clock")
+EST_ERROR(TRUST_HOST_MISMATCH, "trust.host-mismatch", TRUST, 5, 0,
+          "the server's certificate is for another host", "")
+EST_ERROR(TRUST_NO_SAN, "trust.no-subject-alt-name", TRUST, 5, 0,
+          "the server's certificate names no host in subjectAltName; its CN does not count", "")
+EST_ERROR(TRUST_UNKNOWN_ISSUER, "trust.unknown-issuer", TRUST, 5, 0,
+          "the server's certificate comes from a CA that is not among the trust anchors", "")
+EST_ERROR(TRUST_SELF_SIGNED, "trust.self-signed", TRUST, 5, 0,
+          "the server's certificate is self-signed and not among the trust anchors", "")
+EST_ERROR(TRUST_UNKNOWN_ROOT, "trust.unknown-root", TRUST, 5, 0,
+          "the server's chain ends in a root that is not among the trust anchors", "")
+EST_ERROR(TRUST_WRONG_EKU, "trust.wrong-eku", TRUST, 5, 0,
+          "the server's certificate may not be used for TLS server authentication (extKeyUsage)", "")
+EST_ERROR(TRUST_WRONG_KEY_USAGE, "trust.wrong-key-usage", TRUST, 5, 0,
+          "the server's certificate may not be used to sign a TLS session (keyUsage)", "")
+EST_ERROR(TRUST_WEAK_KEY, "trust.weak-key", TRUST, 5, 0, "the server's certificate has a weak key", "")
+EST_ERROR(TRUST_WEAK_SIGNATURE, "trust.weak-signature", TRUST, 5, 0,
+          "a certificate in the server's chain is signed with a weak digest", "")
+EST_ERROR(TRUST_BAD_SIGNATURE, "trust.bad-signature", TRUST, 5, 0,
+          "a signature in the server's certificate chain does not verify", "")
+EST_ERROR(TRUST_INVALID_CA, "trust.invalid-ca", TRUST, 5, 0,
+          "a certificate in the server's chain was issued by one that is not a CA", "")
+EST_ERROR(TRUST_CHAIN_TOO_LONG, "trust.chain-too-long", TRUST, 5, 0,
+          "the server's certificate chain is longer than allowed", "")
+EST_ERROR(TRUST_NAME_CONSTRAINTS, "trust.name-constraints", TRUST, 5, 0,
+          "the server's certificate is outside of the names its CA may issue for", "")
+EST_ERROR(TRUST_CRITICAL_EXTENSION, "trust.critical-extension", TRUST, 5, 0,
+          "the server's chain holds a critical extension that is not understood", "")
+EST_ERROR(TRUST_CA_EXPIRED, "trust.ca-expired", TRUST, 5, 0,
+          "a CA certificate in the server's chain has expired", "")
+EST_ERROR(TRUST_PATH_LENGTH, "trust.path-length", TRUST, 5, 0,
+          "a CA in the server's chain may not have another CA below it (pathLenConstraint)", "")
+EST_ERROR(TRUST_FINGERPRINT, "trust.fingerprint-mismatch", TRUST, 5, 0,
+          "no root certificate of the server has the expected fingerprint",
+          "do not go on: ask the CA's operator for the fingerprint over another channel")
+EST_ERROR(TRUST_CONFIRM, "trust.confirm-fingerprint", TRUST, 3, 0,
+          "the fingerprints must be confirmed by a person", "compare them over another channel, then give --fingerprint")
+EST_ERROR(TRUST_REDIRECT_ORIGIN, "trust.redirect-origin", TRUST, 5, 0,
+          "the server redirects to another origin, which is refused", "")
+EST_ERROR(TRUST_REDIRECT_HTTP, "trust.redirect-downgrade", TRUST, 5, 0,
+          "the server redirects from https to http, which is refused", "")
+
+/* auth: the server does not accept who we are */
+EST_ERROR(AUTH, "auth.refused", AUTH, 6, 0, "the server refused the credentials", "")
+EST_ERROR(AUTH_REQUIRED, "auth.required", AUTH, 6, 0,
+          "the server wants a user name and password, or a client certificate", "use --user and --password")
+EST_ERROR(AUTH_FORBIDDEN, "auth.forbidden", AUTH, 6, 0, "the server does not allow this (403)", "")
+EST_ERROR(AUTH_NO_CHALLENGE, "auth.no-challenge", AUTH, 6, 0,
+          "the server answered 401 without saying how to authenticate", "")
+EST_ERROR(AUTH_SCHEME, "auth.scheme", AUTH, 6, 0,
+          "the server offers neither Basic nor Digest authentication", "")
+
+/* pending */
+EST_ERROR(PENDING, "pending.retry", PENDING, 7, 1, "the server has accepted the request but not issued yet",
+          "run the same command again after the time given")
+EST_ERROR(PENDING_GIVE_UP, "pending.too-often", SERVER, 8, 0,
+          "the server has answered 202 more often than allowed", "")
+
+/* server: the server reports a failure */
+EST_ERROR(SERVER, "server.error", SERVER, 8, 1, "the server reports an internal error", "")
+EST_ERROR(SERVER_REFUSED, "server.refused", SERVER, 8, 0, "the server refused the request", "")
+EST_ERROR(SERVER_NOT_FOUND, "server.not-found", SERVER, 8, 0,
+          "there is no such EST service at this URL (404)", "check --server and --label")
+EST_ERROR(SERVER_METHOD, "server.method", SERVER, 8, 0, "the server does not know this operation (405)", "")
+EST_ERROR(SERVER_TOO_LARGE, "server.too-large", SERVER, 8, 0, "the request is too large for the server (413)", "")
+EST_ERROR(SERVER_BUSY, "server.busy", SERVER, 8, 1, "the server asks us to come back later", "")
+
+/* protocol: the server's answer is not EST */
+EST_ERROR(PROTOCOL, "protocol.malformed", PROTOCOL, 8, 0, "the server's answer is malformed", "")
+EST_ERROR(PROTOCOL_HTTP, "protocol.http", PROTOCOL, 8, 0, "the server's answer is not valid HTTP", "")
+EST_ERROR(PROTOCOL_STATUS, "protocol.status", PROTOCOL, 8, 0,
+          "the server answered with a status EST does not use here", "")
+EST_ERROR(PROTOCOL_HEADERS, "protocol.headers-too-large", PROTOCOL, 8, 0,
+          "the server sent more header data than allowed", "")
+EST_ERROR(PROTOCOL_HEADER_COUNT, "protocol.too-many-headers", PROTOCOL, 8, 0,
+          "the server sent more header lines than allowed", "")
+EST_ERROR(PROTOCOL_TOO_LARGE, "protocol.response-too-large", PROTOCOL, 8, 0,
+          "the server's answer is larger than allowed", "")
+EST_ERROR(PROTOCOL_LENGTH, "protocol.content-length", PROTOCOL, 8, 0,
+          "the server's Content-Length makes no sense", "")
+EST_ERROR(PROTOCOL_ENCODING, "protocol.content-encoding", PROTOCOL, 8, 0,
+          "the server used a Content-Encoding that was not asked for", "")
+EST_ERROR(PROTOCOL_NO_TYPE, "protocol.no-content-type", PROTOCOL, 8, 0,
+          "the server's answer has no Content-Type", "")
+EST_ERROR(PROTOCOL_TYPE, "protocol.content-type", PROTOCOL, 8, 0,
+          "the server's answer has the wrong Content-Type", "")
+EST_ERROR(PROTOCOL_SMIME_TYPE, "protocol.smime-type", PROTOCOL, 8, 0,
+          "the server's answer is PKCS#7 of another kind than certs-only", "")
+EST_ERROR(PROTOCOL_EMPTY, "protocol.empty", PROTOCOL, 8, 0, "the server's answer is empty", "")
+EST_ERROR(PROTOCOL_BASE64, "protocol.base64", PROTOCOL, 8, 0, "the server's answer is not valid base64", "")
+EST_ERROR(PROTOCOL_BASE64_TRAILING, "protocol.base64-trailing", PROTOCOL, 8, 0,
+          "there is something after the end of the base64 data", "")
+EST_ERROR(PROTOCOL_BASE64_PADDING, "protocol.base64-padding", PROTOCOL, 8, 0,
+          "the base64 data ends in the middle of a group", "")
+EST_ERROR(PROTOCOL_PEM, "protocol.pem", PROTOCOL, 8, 0,
+          "the server sent PEM armour where RFC 7030 wants plain base64", "")
+EST_ERROR(PROTOCOL_CMS, "protocol.cms", PROTOCOL, 8, 0, "the server's answer is not a CMS message", "")
+EST_ERROR(PROTOCOL_CMS_TYPE, "protocol.cms-type", PROTOCOL, 8, 0,
+          "the server's answer is a CMS message of another type than SignedData", "")
+EST_ERROR(PROTOCOL_CMS_CONTENT, "protocol.cms-content", PROTOCOL, 8, 0,
+          "the certs-only message carries content, which it must not", "")
+EST_ERROR(PROTOCOL_CMS_SIGNERS, "protocol.cms-signers", PROTOCOL, 8, 0,
+          "the certs-only message carries signatures, which it must not", "")
+EST_ERROR(PROTOCOL_CMS_TRAILING, "protocol.cms-trailing", PROTOCOL, 8, 0,
+          "there is something after the end of the CMS message", "")
+EST_ERROR(PROTOCOL_NO_CERTS, "protocol.no-certificates", PROTOCOL, 8, 0,
+          "the server's answer holds no certificates", "")
+EST_ERROR(PROTOCOL_TOO_MANY_CERTS, "protocol.too-many-certificates", PROTOCOL, 8, 0,
+          "the server's answer holds more certificates than allowed", "")
+EST_ERROR(PROTOCOL_REDIRECTS, "protocol.too-many-redirects", PROTOCOL, 8, 0,
+          "the server redirects more often than allowed", "")
+EST_ERROR(PROTOCOL_REDIRECT, "protocol.redirect", PROTOCOL, 8, 0,
+          "the server redirects without a usable Location", "")
+EST_ERROR(PROTOCOL_RETRY_AFTER_MISSING, "protocol.retry-after-missing", PROTOCOL, 8, 0,
+          "the server answered 202 without Retry-After (RFC 7030 4.2.3)", "")
+EST_ERROR(PROTOCOL_RETRY_AFTER, "protocol.retry-after", PROTOCOL, 8, 0,
+          "the server's Retry-After is neither a number of seconds nor an HTTP date", "")
+EST_ERROR(PROTOCOL_CSRATTRS, "protocol.csrattrs", PROTOCOL, 8, 0,
+          "the server's CSR attributes are not valid DER of CsrAttrs", "")
+EST_ERROR(PROTOCOL_CSRATTRS_TRAILING, "protocol.csrattrs-trailing", PROTOCOL, 8, 0,
+          "there is something after the end of the CSR attributes", "")
+EST_ERROR(PROTOCOL_CSRATTRS_COUNT, "protocol.csrattrs-count", PROTOCOL, 8, 0,
+          "the server's CSR attributes hold more entries than allowed", "")
+EST_ERROR(PROTOCOL_CACERTS_NO_ROOT, "protocol.cacerts-no-root", PROTOCOL, 8, 0,
+          "the server's CA certificates hold no self-signed root", "")
+EST_ERROR(PROTOCOL_CACERTS_NOT_CA, "protocol.cacerts-not-ca", PROTOCOL, 8, 0,
+          "the server's CA certificates hold one that is not a CA", "")
+
+/* certificate: a certificate or request failed its checks */
+EST_ERROR(CERT, "cert.failed", CERTIFICATE, 9, 0, "the certificate failed its checks", "")
+EST_ERROR(CERT_KEY_DIFFERS, "cert.key-differs", CERTIFICATE, 9, 0,
+          "no certificate in the answer is for the key of the request", "")
+EST_ERROR(CERT_AMBIGUOUS, "cert.ambiguous", CERTIFICATE, 9, 0,
+          "the answer holds several different certificates for the key of the request", "")
+EST_ERROR(CERT_SUBJECT_DIFFERS, "cert.subject-differs", CERTIFICATE, 9, 0,
+          "the certificate's subject is not the requested one", "")
+EST_ERROR(CERT_SAN_MISSING, "cert.san-missing", CERTIFICATE, 9, 0,
+          "the certificate lacks a requested subjectAltName", "")
+EST_ERROR(CERT_SAN_EXTRA, "cert.san-extra", CERTIFICATE, 9, 0,
+          "the certificate has a subjectAltName that was not requested", "")
+EST_ERROR(CERT_EXPIRED, "cert.expired", CERTIFICATE, 9, 0, "the certificate has expired", "")
+EST_ERROR(CERT_NOT_YET_VALID, "cert.not-yet-valid", CERTIFICATE, 9, 0, "the certificate is not valid yet",
+          "check this machine's clock")
+EST_ERROR(CERT_VALIDITY, "cert.validity", CERTIFICATE, 9, 0,
+          "the certificate's notAfter is before its notBefore", "")
+EST_ERROR(CERT_IS_CA, "cert.is-ca", CERTIFICATE, 9, 0, "the certificate is a CA certificate", "")
+EST_ERROR(CERT_WEAK_KEY, "cert.weak-key", CERTIFICATE, 9, 0, "the certificate's key is weak", "")
+EST_ERROR(CERT_WEAK_SIGNATURE, "cert.weak-signature", CERTIFICATE, 9, 0,
+          "the certificate is signed with a weak digest", "")
+EST_ERROR(CERT_EKU, "cert.eku", CERTIFICATE, 9, 0,
+          "the certificate lacks a required extended key usage", "")
+EST_ERROR(CERT_HOST, "cert.host-mismatch", CERTIFICATE, 9, 0, "the certificate is for another host", "")
+EST_ERROR(CERT_SERIAL, "cert.serial", CERTIFICATE, 9, 0,
+          "the certificate's serial number is not a positive number of at most 20 bytes", "")
+EST_ERROR(CERT_UNKNOWN_ISSUER, "cert.unknown-issuer", CERTIFICATE, 9, 0,
+          "the certificate does not chain to the trust anchors", "")
+EST_ERROR(CERT_BAD_SIGNATURE, "cert.bad-signature", CERTIFICATE, 9, 0,
+          "a signature in the certificate's chain does not verify", "")
+EST_ERROR(CERT_CHAIN, "cert.chain", CERTIFICATE, 9, 0, "the certificate's chain is not valid", "")
+EST_ERROR(CERT_MALFORMED, "cert.malformed", CERTIFICATE, 9, 0, "the certificate cannot be parsed", "")
+EST_ERROR(CSR_MALFORMED, "csr.malformed", CERTIFICATE, 9, 0, "the request is not a PKCS#10 structure", "")
+EST_ERROR(CSR_SIGNATURE, "csr.signature", CERTIFICATE, 9, 0, "the request's own signature does not verify", "")
+EST_ERROR(CSR_WEAK_KEY, "csr.weak-key", CERTIFICATE, 9, 0, "the request's key is weak", "")
+EST_ERROR(CSR_WEAK_DIGEST, "csr.weak-digest", CERTIFICATE, 9, 0, "the request is signed with a weak digest", "")
+EST_ERROR(CSR_NO_NAME, "csr.no-name", CERTIFICATE, 9, 0,
+          "the request has neither a subject nor a subjectAltName", "")
+EST_ERROR(CSR_EXTENSION, "csr.extension", CERTIFICATE, 9, 0,
+          "the request holds an extension that is broken or stands twice", "")
+EST_ERROR(CSR_SUBJECT_CHANGED, "csr.subject-changed", CERTIFICATE, 9, 0,
+          "the request's subject or subjectAltName is not that of the certificate to renew (RFC 7030 4.2.2)", "")
+EST_ERROR(CSR_CONFLICT, "csr.attribute-conflict", CERTIFICATE, 9, 0,
+          "the request contradicts what the server's CSR attributes ask for", "")
+
+/* revoked */
+EST_ERROR(REVOKED, "revoked.revoked", REVOKED, 10, 0, "the certificate is revoked", "")
+
+/* key */
+EST_ERROR(KEY, "key.failed", KEY, 11, 0, "the key cannot be used", "")
+EST_ERROR(KEY_FILE, "key.file", KEY, 11, 0, "the key file cannot be read", "")
+EST_ERROR(KEY_PERMISSIONS, "key.permissions", KEY, 11, 0,
+          "the key file can be read by others, or is not ours", "chmod 600 it, or use --insecure-key-permissions")
+EST_ERROR(KEY_FORMAT, "key.format", KEY, 11, 0, "the file holds no private key we can read", "")
+EST_ERROR(KEY_PASSPHRASE_NEEDED, "key.passphrase-needed", KEY, 11, 0,
+          "the key is encrypted and no passphrase was given", "use --pin")
+EST_ERROR(KEY_PASSPHRASE, "key.passphrase-wrong", KEY, 11, 0, "the passphrase does not open the key", "")
+EST_ERROR(KEY_MISMATCH, "key.mismatch", KEY, 11, 0, "the key is not the one of the request or certificate", "")
+EST_ERROR(KEY_EXISTS, "key.exists", KEY, 11, 0, "there is a file already where the new key should go", "")
+EST_ERROR(KEY_NOT_REQUEST_KEY, "key.cannot-sign", KEY, 11, 0,
+          "the request was signed elsewhere and cannot be bound to the TLS session", "")
+
+/* crypto, io, memory, unsupported, cancelled */
+EST_ERROR(CRYPTO, "crypto.failed", CRYPTO, 1, 0, "the crypto library failed", "")
+EST_ERROR(CRYPTO_RANDOM, "crypto.random", CRYPTO, 1, 1, "no random numbers to be had", "")
+EST_ERROR(IO, "io.failed", IO, 1, 0, "reading or writing a file failed", "")
+EST_ERROR(IO_NOT_FOUND, "io.not-found", IO, 1, 0, "no such file or folder", "")
+EST_ERROR(IO_TOO_LARGE, "io.too-large", IO, 1, 0, "the file is larger than it may be", "")
+EST_ERROR(IO_NOT_REGULAR, "io.not-regular", IO, 1, 0, "not a regular file", "")
+EST_ERROR(MEMORY, "memory.exhausted", MEMORY, 1, 1, "out of memory", "")
+EST_ERROR(UNSUPPORTED, "unsupported.feature", UNSUPPORTED, 12, 0, "not supported here", "")
+EST_ERROR(UNSUPPORTED_FIPS, "unsupported.fips", UNSUPPORTED, 12, 0,
+          "there is no active FIPS provider", "install and configure OpenSSL's FIPS module")
+EST_ERROR(UNSUPPORTED_FIPS_ALGORITHM, "unsupported.fips-algorithm", UNSUPPORTED, 12, 0,
+          "the algorithm is not approved by FIPS", "")
+EST_ERROR(UNSUPPORTED_KEY_URI, "unsupported.key-uri", UNSUPPORTED, 12, 0,
+          "keys of this kind are not supported by this version", "")
+EST_ERROR(UNSUPPORTED_REVOCATION, "unsupported.revocation", UNSUPPORTED, 12, 0,
+          "this version does not check revocation", "")
+EST_ERROR(CANCELLED, "cancelled", CANCELLED, 1, 1, "cancelled", "")

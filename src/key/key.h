@@ -1,0 +1,16 @@
+/* key: a key URI to an EVP_PKEY. */
+#ifndef EST_KEY_H
+#define EST_KEY_H
+
+#include "base/base.h"
+
+#include <estuary/key.h>
+
+/* true when FIPS 140 approves keys of this kind and size (T11). */
+bool est_key_is_fips_approved(const EVP_PKEY *key);
+/* Same public key. */
+bool est_key_equal(const EVP_PKEY *a, const EVP_PKEY *b);
+/* SHA-256 of the DER SubjectPublicKeyInfo. */
+bool est_key_spki_digest(const EVP_PKEY *key, uint8_t out[32]);
+
+#endif
