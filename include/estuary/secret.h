@@ -18,8 +18,8 @@ extern "C" {
 
 typedef struct estuary_secret estuary_secret;
 
-/* The largest secret accepted, in bytes. */
-#define ESTUARY_SECRET_MAX 4096
+/* The largest secret accepted, in bytes: the PEM of an 8192-bit RSA key fits. */
+#define ESTUARY_SECRET_MAX 16384
 
 /* Copies len bytes (0 is allowed). The caller frees *out. */
 ESTUARY_EXPORT estuary_status estuary_secret_new(const void *bytes, size_t len, estuary_secret **out,

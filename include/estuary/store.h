@@ -31,6 +31,13 @@ ESTUARY_EXPORT estuary_status estuary_store_open(const char *dir, estuary_store 
 ESTUARY_EXPORT void estuary_store_free(estuary_store *store); /* unlocks; NULL is fine */
 
 /*
+ * The key lives elsewhere: the next commit writes its URI ("file:/etc/keys/a.pem") to key.uri and no
+ * key.pem. NULL takes it back.
+ */
+ESTUARY_EXPORT estuary_status estuary_store_set_key_uri(estuary_store *store, const char *uri,
+                                                        estuary_error *err);
+
+/*
  * Puts the certificate of an ISSUED enrolment in place with its chain and key, and removes the pending
  * request. key may be NULL when the request was signed elsewhere: then there is no key.pem. The key must
  * be the certificate's.

@@ -153,6 +153,7 @@ estuary_limits *est_limits_dup(const estuary_limits *limits); /* NULL gives the 
 typedef void est_once_fn(void);
 bool est_process_once(int slot, est_once_fn *fn);
 #define EST_ONCE_CURL  0
-#define EST_ONCE_SLOTS 1
+#define EST_ONCE_TRUST 1 /* the index of a session on its SSL_CTX */
+#define EST_ONCE_SLOTS 2
 
 #endif

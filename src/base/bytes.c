@@ -119,8 +119,9 @@ static size_t utf8_length(const uint8_t *p, size_t left)
             value = value << 6 | (p[k] & 0x3f);
         }
         bool control = value >= 0x80 && value < 0xa0;
-        /* bidirectional overrides can make text show as something else */
-        bool bidi = (value >= 0x202a && value <= 0x202e) || (value >= 0x2066 && value <= 0x2069);
+        /* line separators, and what makes text show as something else: bidirectional marks and overrides */
+        bool bidi = value == 0x061c || value == 0x200e || value == 0x200f ||
+                    (value >= 0x2028 && value <= 0x202e) || (value >= 0x2066 && value <= 0x2069);
         if (value < forms[i].min || value > 0x10ffff || (value >= 0xd800 && value < 0xe000) || control ||
             bidi)
             return 0;
@@ -146,7 +147,9 @@ void est_text_sanitise(const void *text, size_t len, char *out, size_t size)
         }
         if (in[i] >= 0x80) {
             step = utf8_length(in + i, len - i);
-            if (step > 0 && used + step < size) {
+            if (step > 0 && used + step >= size)
+                break; /* a sequence is kept whole or not at all */
+            if (step > 0) {
                 memmove(out + used, in + i, step);
                 used += step;
                 i += step;

@@ -184,12 +184,14 @@ static void format_text(char *out, size_t size, const char *fmt, va_list args)
     int wanted = vsnprintf(out, size, fmt, args);
     if (wanted < 0)
         out[0] = '\0';
-    if (wanted >= 0 && (size_t)wanted >= size)
-        memcpy(out + size - 4, "...", 4);
-    for (char *c = out; *c != '\0'; c++) {
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = '?';
+    if (wanted >= 0 && (size_t)wanted >= size) {
+        size_t cut = size - 4;
+        while (cut > 0 && ((unsigned char)out[cut] & 0xc0) == 0x80)
+            cut--; /* never in the middle of a UTF-8 sequence */
+        memcpy(out + cut, "...", 4);
     }
+    /* arguments may come from a file name or an environment: JSON output needs valid UTF-8 */
+    est_text_sanitise(out, strlen(out), out, size);
 }
 
 static estuary_status set(estuary_error *err, est_code code, const char *fmt, va_list args)
@@ -221,10 +223,9 @@ estuary_status est_fail_memory(estuary_error *err)
 
 estuary_status est_fail_errno(estuary_error *err, est_code code, const char *fmt, ...)
 {
-    char reason[128] = "";
-    /* the XSI variant: strerror() itself is not thread-safe */
-    if (strerror_r(errno, reason, sizeof(reason)) != 0)
-        memcpy(reason, "unknown error", sizeof("unknown error"));
+    char buffer[128] = "";
+    /* the GNU variant: it returns the text, which need not be in the buffer; strerror() is not thread-safe */
+    const char *reason = strerror_r(errno, buffer, sizeof(buffer));
     va_list args;
     va_start(args, fmt);
     estuary_status status = set(err, code, fmt, args);

@@ -52,12 +52,14 @@ EST_ERROR(CONFIG_SECRET_MISSING, "config.secret-missing", CONFIG, 2, 0, "the sec
 EST_ERROR(CONFIG_SECRET_FILE, "config.secret-file", CONFIG, 2, 0, "the secret file cannot be used", "")
 EST_ERROR(CONFIG_SECRET_PERMISSIONS, "config.secret-permissions", CONFIG, 2, 0,
           "the secret file must belong to us and be closed to others", "chmod 600 it")
-EST_ERROR(CONFIG_ANCHORS_FILE, "config.anchors-file", CONFIG, 2, 0, "the trust anchor file cannot be read", "")
+EST_ERROR(CONFIG_ANCHORS_FILE, "config.anchors-file", CONFIG, 2, 0, "the trust anchor file cannot be read",
+          "")
 EST_ERROR(CONFIG_ANCHORS_EMPTY, "config.anchors-empty", CONFIG, 2, 0,
           "no self-signed CA certificate among the trust anchors", "")
 EST_ERROR(CONFIG_ANCHORS_NOT_CA, "config.anchors-not-ca", CONFIG, 2, 0,
           "a certificate among the trust anchors is not a CA certificate", "")
-EST_ERROR(CONFIG_CERT_FILE, "config.certificate-file", CONFIG, 2, 0, "the certificate file cannot be used", "")
+EST_ERROR(CONFIG_CERT_FILE, "config.certificate-file", CONFIG, 2, 0, "the certificate file cannot be used",
+          "")
 EST_ERROR(CONFIG_CSR_FILE, "config.csr-file", CONFIG, 2, 0, "the request file cannot be used", "")
 EST_ERROR(CONFIG_PENDING_OTHER, "config.pending-other", CONFIG, 2, 0,
           "a pending request for another server, label, operation or subject is in the way",
@@ -68,6 +70,8 @@ EST_ERROR(CONFIG_STORE_FOREIGN, "config.store-foreign", CONFIG, 2, 0,
           "the output folder holds files that are not ours", "choose an empty or new folder")
 EST_ERROR(CONFIG_STORE_UNSAFE, "config.store-unsafe", CONFIG, 2, 0,
           "the output folder is not safe to write to", "")
+EST_ERROR(CONFIG_STORE_PARENT, "config.store-parent", CONFIG, 2, 0,
+          "the folder that shall hold the output is not there or not safe", "")
 EST_ERROR(CONFIG_STORE_BUSY, "config.store-busy", CONFIG, 2, 1,
           "another process is working on the output folder", "")
 EST_ERROR(CONFIG_STORE_EXCHANGE, "config.store-exchange", CONFIG, 2, 0,
@@ -82,8 +86,8 @@ EST_ERROR(NETWORK_TIMEOUT_CONNECT, "network.timeout-connect", NETWORK, 4, 1,
           "no session with the server within the time allowed", "")
 EST_ERROR(NETWORK_TIMEOUT_TOTAL, "network.timeout-total", NETWORK, 4, 1,
           "the answer was not complete within the time allowed", "")
-EST_ERROR(NETWORK_TIMEOUT_IDLE, "network.timeout-idle", NETWORK, 4, 1,
-          "the server sent nothing for too long", "")
+EST_ERROR(NETWORK_TIMEOUT_IDLE, "network.timeout-idle", NETWORK, 4, 1, "the server sent nothing for too long",
+          "")
 EST_ERROR(NETWORK_CLOSED_EARLY, "network.closed-early", NETWORK, 4, 1,
           "the server closed the connection before it answered", "")
 EST_ERROR(NETWORK_TRUNCATED, "network.truncated", NETWORK, 4, 1,
@@ -95,8 +99,7 @@ EST_ERROR(TLS, "tls.handshake", TLS, 5, 0, "no TLS session could be agreed on", 
 EST_ERROR(TLS_TOO_OLD, "tls.version-too-old", TLS, 5, 0,
           "the server speaks no TLS version we accept; TLS 1.2 is the oldest", "")
 EST_ERROR(TLS_NOT_TLS, "tls.not-tls", TLS, 5, 0, "the server does not speak TLS on this port", "")
-EST_ERROR(TLS_NO_CIPHER, "tls.no-shared-cipher", TLS, 5, 0,
-          "the server offers no cipher suite we accept", "")
+EST_ERROR(TLS_NO_CIPHER, "tls.no-shared-cipher", TLS, 5, 0, "the server offers no cipher suite we accept", "")
 EST_ERROR(TLS_CLOSED, "tls.closed-in-handshake", TLS, 5, 1,
           "the server closed the connection during the TLS handshake", "")
 EST_ERROR(TLS_ALERT, "tls.alert", TLS, 5, 0, "the server refused the TLS session with an alert", "")
@@ -112,6 +115,10 @@ EST_ERROR(TLS_IDENTITY_EKU, "tls.identity-eku", TLS, 5, 0,
           "our own certificate may not be used for TLS client authentication (extKeyUsage)", "")
 EST_ERROR(TLS_IDENTITY_KEY, "tls.identity-key-mismatch", TLS, 5, 0,
           "the key does not belong to our own client certificate", "")
+EST_ERROR(TLS_IDENTITY_KEY_USAGE, "tls.identity-key-usage", TLS, 5, 0,
+          "our own certificate may not be used to sign a TLS session (keyUsage)", "")
+EST_ERROR(TLS_IDENTITY_WEAK, "tls.identity-weak", TLS, 5, 0,
+          "our own client certificate has a weak key or a weak signature", "")
 
 /* trust: the server is not who it should be */
 EST_ERROR(TRUST, "trust.failed", TRUST, 5, 0, "the server's certificate cannot be trusted", "")
@@ -147,13 +154,20 @@ EST_ERROR(TRUST_CRITICAL_EXTENSION, "trust.critical-extension", TRUST, 5, 0,
           "the server's chain holds a critical extension that is not understood", "")
 EST_ERROR(TRUST_CA_EXPIRED, "trust.ca-expired", TRUST, 5, 0,
           "a CA certificate in the server's chain has expired", "")
+EST_ERROR(TRUST_CA_NOT_YET_VALID, "trust.ca-not-yet-valid", TRUST, 5, 0,
+          "a CA certificate in the server's chain is not valid yet", "check this machine's clock")
+EST_ERROR(TRUST_CA_EKU, "trust.ca-wrong-eku", TRUST, 5, 0,
+          "a CA in the server's chain may not issue certificates for TLS servers (extKeyUsage)", "")
+EST_ERROR(TRUST_MALFORMED, "trust.malformed", TRUST, 5, 0, "a certificate in the server's chain is malformed",
+          "")
 EST_ERROR(TRUST_PATH_LENGTH, "trust.path-length", TRUST, 5, 0,
           "a CA in the server's chain may not have another CA below it (pathLenConstraint)", "")
 EST_ERROR(TRUST_FINGERPRINT, "trust.fingerprint-mismatch", TRUST, 5, 0,
           "no root certificate of the server has the expected fingerprint",
           "do not go on: ask the CA's operator for the fingerprint over another channel")
 EST_ERROR(TRUST_CONFIRM, "trust.confirm-fingerprint", TRUST, 3, 0,
-          "the fingerprints must be confirmed by a person", "compare them over another channel, then give --fingerprint")
+          "the fingerprints must be confirmed by a person",
+          "compare them over another channel, then give --fingerprint")
 EST_ERROR(TRUST_REDIRECT_ORIGIN, "trust.redirect-origin", TRUST, 5, 0,
           "the server redirects to another origin, which is refused", "")
 EST_ERROR(TRUST_REDIRECT_HTTP, "trust.redirect-downgrade", TRUST, 5, 0,
@@ -166,8 +180,8 @@ EST_ERROR(AUTH_REQUIRED, "auth.required", AUTH, 6, 0,
 EST_ERROR(AUTH_FORBIDDEN, "auth.forbidden", AUTH, 6, 0, "the server does not allow this (403)", "")
 EST_ERROR(AUTH_NO_CHALLENGE, "auth.no-challenge", AUTH, 6, 0,
           "the server answered 401 without saying how to authenticate", "")
-EST_ERROR(AUTH_SCHEME, "auth.scheme", AUTH, 6, 0,
-          "the server offers neither Basic nor Digest authentication", "")
+EST_ERROR(AUTH_SCHEME, "auth.scheme", AUTH, 6, 0, "the server offers neither Basic nor Digest authentication",
+          "")
 
 /* pending */
 EST_ERROR(PENDING, "pending.retry", PENDING, 7, 1, "the server has accepted the request but not issued yet",
@@ -181,7 +195,8 @@ EST_ERROR(SERVER_REFUSED, "server.refused", SERVER, 8, 0, "the server refused th
 EST_ERROR(SERVER_NOT_FOUND, "server.not-found", SERVER, 8, 0,
           "there is no such EST service at this URL (404)", "check --server and --label")
 EST_ERROR(SERVER_METHOD, "server.method", SERVER, 8, 0, "the server does not know this operation (405)", "")
-EST_ERROR(SERVER_TOO_LARGE, "server.too-large", SERVER, 8, 0, "the request is too large for the server (413)", "")
+EST_ERROR(SERVER_TOO_LARGE, "server.too-large", SERVER, 8, 0, "the request is too large for the server (413)",
+          "")
 EST_ERROR(SERVER_BUSY, "server.busy", SERVER, 8, 1, "the server asks us to come back later", "")
 
 /* protocol: the server's answer is not EST */
@@ -213,6 +228,8 @@ EST_ERROR(PROTOCOL_BASE64_PADDING, "protocol.base64-padding", PROTOCOL, 8, 0,
           "the base64 data ends in the middle of a group", "")
 EST_ERROR(PROTOCOL_PEM, "protocol.pem", PROTOCOL, 8, 0,
           "the server sent PEM armour where RFC 7030 wants plain base64", "")
+EST_ERROR(PROTOCOL_BINARY, "protocol.binary", PROTOCOL, 8, 0,
+          "the server sent raw DER where RFC 7030 wants base64", "")
 EST_ERROR(PROTOCOL_CMS, "protocol.cms", PROTOCOL, 8, 0, "the server's answer is not a CMS message", "")
 EST_ERROR(PROTOCOL_CMS_TYPE, "protocol.cms-type", PROTOCOL, 8, 0,
           "the server's answer is a CMS message of another type than SignedData", "")
@@ -251,6 +268,8 @@ EST_ERROR(CERT_KEY_DIFFERS, "cert.key-differs", CERTIFICATE, 9, 0,
           "no certificate in the answer is for the key of the request", "")
 EST_ERROR(CERT_AMBIGUOUS, "cert.ambiguous", CERTIFICATE, 9, 0,
           "the answer holds several different certificates for the key of the request", "")
+EST_ERROR(CERT_NOT_NEW, "cert.not-new", CERTIFICATE, 9, 0,
+          "the server sent the certificate back that was to be renewed", "")
 EST_ERROR(CERT_SUBJECT_DIFFERS, "cert.subject-differs", CERTIFICATE, 9, 0,
           "the certificate's subject is not the requested one", "")
 EST_ERROR(CERT_SAN_MISSING, "cert.san-missing", CERTIFICATE, 9, 0,
@@ -266,27 +285,55 @@ EST_ERROR(CERT_IS_CA, "cert.is-ca", CERTIFICATE, 9, 0, "the certificate is a CA 
 EST_ERROR(CERT_WEAK_KEY, "cert.weak-key", CERTIFICATE, 9, 0, "the certificate's key is weak", "")
 EST_ERROR(CERT_WEAK_SIGNATURE, "cert.weak-signature", CERTIFICATE, 9, 0,
           "the certificate is signed with a weak digest", "")
-EST_ERROR(CERT_EKU, "cert.eku", CERTIFICATE, 9, 0,
-          "the certificate lacks a required extended key usage", "")
+EST_ERROR(CERT_EKU, "cert.eku", CERTIFICATE, 9, 0, "the certificate lacks a required extended key usage", "")
 EST_ERROR(CERT_HOST, "cert.host-mismatch", CERTIFICATE, 9, 0, "the certificate is for another host", "")
+EST_ERROR(CERT_NO_SAN, "cert.no-subject-alt-name", CERTIFICATE, 9, 0,
+          "the certificate names no host in subjectAltName; its CN does not count", "")
 EST_ERROR(CERT_SERIAL, "cert.serial", CERTIFICATE, 9, 0,
           "the certificate's serial number is not a positive number of at most 20 bytes", "")
 EST_ERROR(CERT_UNKNOWN_ISSUER, "cert.unknown-issuer", CERTIFICATE, 9, 0,
           "the certificate does not chain to the trust anchors", "")
+EST_ERROR(CERT_SELF_SIGNED, "cert.self-signed", CERTIFICATE, 9, 0,
+          "the certificate is self-signed and not among the trust anchors", "")
+EST_ERROR(CERT_UNKNOWN_ROOT, "cert.unknown-root", CERTIFICATE, 9, 0,
+          "the certificate's chain ends in a root that is not among the trust anchors", "")
+EST_ERROR(CERT_CA_EXPIRED, "cert.ca-expired", CERTIFICATE, 9, 0,
+          "a CA certificate in the certificate's chain has expired", "")
+EST_ERROR(CERT_CA_NOT_YET_VALID, "cert.ca-not-yet-valid", CERTIFICATE, 9, 0,
+          "a CA certificate in the certificate's chain is not valid yet", "check this machine's clock")
+EST_ERROR(CERT_CA_WEAK_KEY, "cert.ca-weak-key", CERTIFICATE, 9, 0,
+          "a CA certificate in the certificate's chain has a weak key", "")
+EST_ERROR(CERT_CA_WEAK_SIGNATURE, "cert.ca-weak-signature", CERTIFICATE, 9, 0,
+          "a CA certificate in the certificate's chain is signed with a weak digest", "")
+EST_ERROR(CERT_CA_EKU, "cert.ca-wrong-eku", CERTIFICATE, 9, 0,
+          "a CA in the certificate's chain may not issue for this purpose (extKeyUsage)", "")
+EST_ERROR(CERT_INVALID_CA, "cert.invalid-ca", CERTIFICATE, 9, 0,
+          "a certificate in the chain was issued by one that is not a CA", "")
+EST_ERROR(CERT_PATH_LENGTH, "cert.path-length", CERTIFICATE, 9, 0,
+          "a CA in the chain may not have another CA below it (pathLenConstraint)", "")
+EST_ERROR(CERT_CHAIN_TOO_LONG, "cert.chain-too-long", CERTIFICATE, 9, 0,
+          "the certificate's chain is longer than allowed", "")
+EST_ERROR(CERT_NAME_CONSTRAINTS, "cert.name-constraints", CERTIFICATE, 9, 0,
+          "the certificate is outside of the names its CA may issue for", "")
+EST_ERROR(CERT_CRITICAL_EXTENSION, "cert.critical-extension", CERTIFICATE, 9, 0,
+          "the certificate's chain holds a critical extension that is not understood", "")
 EST_ERROR(CERT_BAD_SIGNATURE, "cert.bad-signature", CERTIFICATE, 9, 0,
           "a signature in the certificate's chain does not verify", "")
 EST_ERROR(CERT_CHAIN, "cert.chain", CERTIFICATE, 9, 0, "the certificate's chain is not valid", "")
 EST_ERROR(CERT_MALFORMED, "cert.malformed", CERTIFICATE, 9, 0, "the certificate cannot be parsed", "")
 EST_ERROR(CSR_MALFORMED, "csr.malformed", CERTIFICATE, 9, 0, "the request is not a PKCS#10 structure", "")
-EST_ERROR(CSR_SIGNATURE, "csr.signature", CERTIFICATE, 9, 0, "the request's own signature does not verify", "")
+EST_ERROR(CSR_SIGNATURE, "csr.signature", CERTIFICATE, 9, 0, "the request's own signature does not verify",
+          "")
 EST_ERROR(CSR_WEAK_KEY, "csr.weak-key", CERTIFICATE, 9, 0, "the request's key is weak", "")
-EST_ERROR(CSR_WEAK_DIGEST, "csr.weak-digest", CERTIFICATE, 9, 0, "the request is signed with a weak digest", "")
+EST_ERROR(CSR_WEAK_DIGEST, "csr.weak-digest", CERTIFICATE, 9, 0, "the request is signed with a weak digest",
+          "")
 EST_ERROR(CSR_NO_NAME, "csr.no-name", CERTIFICATE, 9, 0,
           "the request has neither a subject nor a subjectAltName", "")
 EST_ERROR(CSR_EXTENSION, "csr.extension", CERTIFICATE, 9, 0,
           "the request holds an extension that is broken or stands twice", "")
 EST_ERROR(CSR_SUBJECT_CHANGED, "csr.subject-changed", CERTIFICATE, 9, 0,
-          "the request's subject or subjectAltName is not that of the certificate to renew (RFC 7030 4.2.2)", "")
+          "the request's subject or subjectAltName is not that of the certificate to renew (RFC 7030 4.2.2)",
+          "")
 EST_ERROR(CSR_CONFLICT, "csr.attribute-conflict", CERTIFICATE, 9, 0,
           "the request contradicts what the server's CSR attributes ask for", "")
 
@@ -297,12 +344,14 @@ EST_ERROR(REVOKED, "revoked.revoked", REVOKED, 10, 0, "the certificate is revoke
 EST_ERROR(KEY, "key.failed", KEY, 11, 0, "the key cannot be used", "")
 EST_ERROR(KEY_FILE, "key.file", KEY, 11, 0, "the key file cannot be read", "")
 EST_ERROR(KEY_PERMISSIONS, "key.permissions", KEY, 11, 0,
-          "the key file can be read by others, or is not ours", "chmod 600 it, or use --insecure-key-permissions")
+          "the key file can be read by others, or is not ours",
+          "chmod 600 it, or use --insecure-key-permissions")
 EST_ERROR(KEY_FORMAT, "key.format", KEY, 11, 0, "the file holds no private key we can read", "")
 EST_ERROR(KEY_PASSPHRASE_NEEDED, "key.passphrase-needed", KEY, 11, 0,
           "the key is encrypted and no passphrase was given", "use --pin")
 EST_ERROR(KEY_PASSPHRASE, "key.passphrase-wrong", KEY, 11, 0, "the passphrase does not open the key", "")
-EST_ERROR(KEY_MISMATCH, "key.mismatch", KEY, 11, 0, "the key is not the one of the request or certificate", "")
+EST_ERROR(KEY_MISMATCH, "key.mismatch", KEY, 11, 0, "the key is not the one of the request or certificate",
+          "")
 EST_ERROR(KEY_EXISTS, "key.exists", KEY, 11, 0, "there is a file already where the new key should go", "")
 EST_ERROR(KEY_NOT_REQUEST_KEY, "key.cannot-sign", KEY, 11, 0,
           "the request was signed elsewhere and cannot be bound to the TLS session", "")
@@ -316,8 +365,8 @@ EST_ERROR(IO_TOO_LARGE, "io.too-large", IO, 1, 0, "the file is larger than it ma
 EST_ERROR(IO_NOT_REGULAR, "io.not-regular", IO, 1, 0, "not a regular file", "")
 EST_ERROR(MEMORY, "memory.exhausted", MEMORY, 1, 1, "out of memory", "")
 EST_ERROR(UNSUPPORTED, "unsupported.feature", UNSUPPORTED, 12, 0, "not supported here", "")
-EST_ERROR(UNSUPPORTED_FIPS, "unsupported.fips", UNSUPPORTED, 12, 0,
-          "there is no active FIPS provider", "install and configure OpenSSL's FIPS module")
+EST_ERROR(UNSUPPORTED_FIPS, "unsupported.fips", UNSUPPORTED, 12, 0, "there is no active FIPS provider",
+          "install and configure OpenSSL's FIPS module")
 EST_ERROR(UNSUPPORTED_FIPS_ALGORITHM, "unsupported.fips-algorithm", UNSUPPORTED, 12, 0,
           "the algorithm is not approved by FIPS", "")
 EST_ERROR(UNSUPPORTED_KEY_URI, "unsupported.key-uri", UNSUPPORTED, 12, 0,

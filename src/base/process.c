@@ -36,7 +36,8 @@ estuary_status estuary_process_enable_fips(estuary_error *err)
 {
     if (estuary_process_fips_active())
         return ESTUARY_OK;
-    OSSL_PROVIDER *fips = OSSL_PROVIDER_load(NULL, "fips");
+    /* OSSL_PROVIDER_load() gives up the default provider even when it fails, and all algorithms with it */
+    OSSL_PROVIDER *fips = OSSL_PROVIDER_try_load(NULL, "fips", 1);
     OSSL_PROVIDER *base = fips == NULL ? NULL : OSSL_PROVIDER_load(NULL, "base");
     if (fips == NULL || base == NULL || OSSL_PROVIDER_available(NULL, "fips") != 1 ||
         EVP_default_properties_enable_fips(NULL, 1) != 1) {

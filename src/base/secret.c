@@ -101,8 +101,14 @@ static estuary_status from_descriptor(const char *number, estuary_secret **out, 
     size_t len = 0;
     ssize_t got = 0;
     /* byte by byte: what follows the line belongs to somebody else */
-    while (len < sizeof(line) && (got = read((int)fd, line + len, 1)) == 1 && line[len] != '\n')
+    while (len < sizeof(line)) {
+        got = read((int)fd, line + len, 1);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got != 1 || line[len] == '\n')
+            break;
         len++;
+    }
     estuary_status status = ESTUARY_OK;
     if (got < 0)
         status =

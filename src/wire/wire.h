@@ -35,6 +35,14 @@ bool est_retry_after_parse(const char *value, time_t now, time_t *at);
 estuary_status est_certs_only_parse(const uint8_t *der, size_t len, const estuary_limits *limits,
                                     STACK_OF(X509) **out, estuary_error *err);
 
+/* idn.c */
+
+/*
+ * A host name with U-labels to A-labels (RFC 5891, RFC 3492), ASCII in lower case. No wildcard, no trailing
+ * dot, no IP address check; false when it is not a host name or does not fit.
+ */
+bool est_host_to_ascii(const char *u8, char *out, size_t size);
+
 /* key_strength.c */
 
 typedef struct est_key_info {
@@ -46,7 +54,12 @@ typedef struct est_key_info {
 
 /* false only when the key cannot be looked at. */
 bool est_key_info_get(const EVP_PKEY *key, est_key_info *out);
-/* true for MD2, MD4, MD5 and SHA-1 signatures, and for ones that cannot be told. */
+/* true for the NID of a named curve this OpenSSL knows. */
+bool est_curve_is_known(int nid);
+/*
+ * true for MD2, MD4, MD5 and SHA-1 signatures, and for ones that cannot be told. Takes the NID of a signature
+ * algorithm or of a digest: with RSASSA-PSS only the digest (X509_get_signature_info()) tells.
+ */
 bool est_signature_is_weak(int signature_nid);
 
 /* san.c */

@@ -1,0 +1,147 @@
+#include "wire/csr_parts.h"
+
+#include <openssl/err.h>
+#include <openssl/objects.h>
+#include <openssl/rsa.h>
+#include <string.h>
+
+/* RFC 5280 4.2.1.6: without a subject the subjectAltName is critical */
+static estuary_status mark_san(const estuary_csr *csr, X509_EXTENSIONS *extensions, estuary_error *err)
+{
+    int at = X509v3_get_ext_by_NID(extensions, NID_subject_alt_name, -1);
+    if (at < 0 || X509_NAME_entry_count(csr->subject) > 0)
+        return ESTUARY_OK;
+    if (X509_EXTENSION_set_critical(sk_X509_EXTENSION_value(extensions, at), 1) != 1)
+        return est_fail_openssl(err, EST_MEMORY, NULL);
+    return ESTUARY_OK;
+}
+
+static estuary_status add_extensions(const estuary_csr *csr, X509_REQ *request, estuary_error *err)
+{
+    estuary_status status = ESTUARY_OK;
+    if (sk_X509_EXTENSION_num(csr->extensions) <= 0)
+        return ESTUARY_OK;
+    X509_EXTENSIONS *copy =
+        sk_X509_EXTENSION_deep_copy(csr->extensions, X509_EXTENSION_dup, X509_EXTENSION_free);
+    if (copy == NULL)
+        EST_FAIL_OPENSSL(EST_MEMORY, NULL);
+    EST_TRY(mark_san(csr, copy, err));
+    if (X509_REQ_add_extensions(request, copy) != 1)
+        EST_FAIL_OPENSSL(EST_MEMORY, NULL);
+cleanup:
+    sk_X509_EXTENSION_pop_free(copy, X509_EXTENSION_free);
+    return status;
+}
+
+/* RFC 2985 5.4.1, RFC 7030 3.5: PrintableString where it fits (base64 does), else UTF8String */
+static estuary_status add_challenge(const estuary_csr *csr, X509_REQ *request, estuary_error *err)
+{
+    int len = 0;
+    if (csr->challenge == NULL)
+        return ESTUARY_OK;
+    const uint8_t *text = (const uint8_t *)csr->challenge;
+    if (!est_size_to_int(csr->challenge_len, &len))
+        return est_fail(err, EST_USAGE, NULL);
+    bool printable = ASN1_PRINTABLE_type(text, len) == V_ASN1_PRINTABLESTRING;
+    if (X509_REQ_add1_attr_by_NID(request, NID_pkcs9_challengePassword,
+                                  printable ? V_ASN1_PRINTABLESTRING : V_ASN1_UTF8STRING, text, len) != 1)
+        return est_fail_openssl(err, EST_MEMORY, NULL);
+    return ESTUARY_OK;
+}
+
+static estuary_status fill(const estuary_csr *csr, EVP_PKEY *key, X509_REQ *request, estuary_error *err)
+{
+    estuary_status status = ESTUARY_OK;
+    if (X509_REQ_set_version(request, X509_REQ_VERSION_1) != 1 ||
+        X509_REQ_set_subject_name(request, csr->subject) != 1)
+        EST_FAIL_OPENSSL(EST_MEMORY, NULL);
+    if (X509_REQ_set_pubkey(request, key) != 1)
+        EST_FAIL_OPENSSL(EST_KEY, "the key's public half cannot be put into a request");
+    EST_TRY(add_extensions(csr, request, err));
+    for (int i = 0; i < sk_X509_ATTRIBUTE_num(csr->attributes); i++)
+        if (X509_REQ_add1_attr(request, sk_X509_ATTRIBUTE_value(csr->attributes, i)) != 1)
+            EST_FAIL_OPENSSL(EST_MEMORY, NULL);
+    EST_TRY(add_challenge(csr, request, err));
+cleanup:
+    return status;
+}
+
+/* false: the key signs without a separate digest (Ed25519, Ed448). */
+static bool digest_for(const estuary_csr *csr, const EVP_PKEY *key, char *name, size_t size)
+{
+    int bits = EVP_PKEY_get_bits(key);
+    bool rsa = EVP_PKEY_is_a(key, "RSA") || EVP_PKEY_is_a(key, "RSA-PSS");
+    const char *wanted = NULL;
+    if (EVP_PKEY_get_default_digest_name((EVP_PKEY *)key, name, size) == 2) /* 2: no other one will do */
+        return strcmp(name, "UNDEF") != 0 && *name != '\0';
+    if (csr->digest != NID_undef)
+        wanted = OBJ_nid2sn(csr->digest);
+    else if (EVP_PKEY_is_a(key, "EC"))
+        wanted = bits > 384   ? "SHA512"
+                 : bits > 256 ? "SHA384"
+                              : "SHA256"; /* RFC 5753 and NIST pair them so */
+    else if (rsa)
+        wanted = "SHA256";
+    else
+        return EVP_PKEY_get_default_digest_name((EVP_PKEY *)key, name, size) > 0 && *name != '\0' &&
+               strcmp(name, "UNDEF") != 0;
+    return OPENSSL_strlcpy(name, wanted, size) < size;
+}
+
+static bool use_pss(const estuary_csr *csr, const EVP_PKEY *key, EVP_PKEY_CTX *context)
+{
+    if (!csr->pss || !EVP_PKEY_is_a(key, "RSA"))
+        return true;
+    return EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PSS_PADDING) > 0 &&
+           EVP_PKEY_CTX_set_rsa_pss_saltlen(context, RSA_PSS_SALTLEN_DIGEST) > 0;
+}
+
+static estuary_status sign(const estuary_csr *csr, EVP_PKEY *key, X509_REQ *request, estuary_error *err)
+{
+    estuary_status status = ESTUARY_OK;
+    char digest[64] = "";
+    EVP_PKEY_CTX *key_context = NULL; /* owned by context */
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    if (context == NULL)
+        EST_FAIL_OPENSSL(EST_MEMORY, NULL);
+    const char *name = digest_for(csr, key, digest, sizeof(digest)) ? digest : NULL;
+    if (EVP_DigestSignInit_ex(context, &key_context, name, NULL, NULL, key, NULL) != 1 ||
+        !use_pss(csr, key, key_context) || X509_REQ_sign_ctx(request, context) <= 0)
+        EST_FAIL_OPENSSL(EST_KEY, "the key cannot sign the request");
+    /* a key whose halves do not belong together signs, but nobody will believe it */
+    if (X509_REQ_verify(request, key) != 1)
+        EST_FAIL_OPENSSL(EST_KEY, "the key's signature does not verify with its own public half");
+cleanup:
+    EVP_MD_CTX_free(context);
+    return status;
+}
+
+/* What is decoded keeps its bytes: the same request can be sent again and again (E7). */
+static X509_REQ *settle(const X509_REQ *request)
+{
+    uint8_t *der = NULL;
+    int len = i2d_X509_REQ((X509_REQ *)request, &der);
+    const uint8_t *at = der;
+    X509_REQ *settled = len > 0 ? d2i_X509_REQ(NULL, &at, len) : NULL;
+    OPENSSL_free(der);
+    return settled;
+}
+
+estuary_status estuary_csr_sign(const estuary_csr *csr, EVP_PKEY *key, X509_REQ **out, estuary_error *err)
+{
+    estuary_status status = ESTUARY_OK;
+    *out = NULL;
+    if (key == NULL)
+        return est_fail(err, EST_USAGE, "a request needs a key");
+    X509_REQ *request = X509_REQ_new();
+    if (request == NULL)
+        EST_FAIL_OPENSSL(EST_MEMORY, NULL);
+    EST_TRY(fill(csr, key, request, err));
+    EST_TRY(sign(csr, key, request, err));
+    *out = settle(request);
+    if (*out == NULL)
+        EST_FAIL_OPENSSL(EST_CRYPTO, NULL);
+cleanup:
+    X509_REQ_free(request);
+    return status;
+}
