@@ -6,6 +6,16 @@
 
 #include <estuary/key.h>
 
+/* uri.c */
+
+/*
+ * The path a key URI names: a plain path, or file: with percent-encoding undone (RFC 8089). Hardware URIs are
+ * UNSUPPORTED_KEY_URI. *path is freed with est_free().
+ */
+estuary_status est_key_uri_path(const char *uri, char **path, estuary_error *err);
+
+/* facts.c */
+
 /* true when FIPS 140 approves keys of this kind and size (T11). */
 bool est_key_is_fips_approved(const EVP_PKEY *key);
 /* Same public key. */
