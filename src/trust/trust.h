@@ -25,10 +25,13 @@ typedef struct est_trust {
 /* One session's outcome; zero-initialise; est_session_reset() frees. */
 typedef struct est_session {
     const est_trust *trust;
-    estuary_error *refusal;          /* why the server was refused; NULL while nothing was */
-    bool accepted;                   /* the check ran and passed (or accept_any) */
-    bool client_certificate_wanted;  /* the server sent a CertificateRequest */
-    char version[16];                /* "TLSv1.3" */
+    estuary_error *refusal;         /* why the server was refused; NULL while nothing was */
+    bool accepted;                  /* the check ran and passed (or accept_any) */
+    bool client_certificate_wanted; /* the server sent a CertificateRequest */
+    unsigned long openssl_code;     /* first error of the queue when the handshake failed (info callback) */
+    int alert;                      /* description of a fatal alert received, 0: none (info callback) */
+    bool finished;                  /* the handshake was completed */
+    char version[16];               /* "TLSv1.3" */
     char cipher[64];
 } est_session;
 
@@ -49,8 +52,17 @@ estuary_status est_trust_prepare(SSL_CTX *ctx, est_session *session, estuary_err
 estuary_status est_trust_handshake_error(const est_session *session, unsigned long openssl_code,
                                          estuary_error *err);
 
+/*
+ * For a transfer that failed with `status` and err: when TLS was the reason (status is ESTUARY_E_TLS, or a
+ * fatal alert came after the handshake, as TLS 1.3 does for client certificates), says why through
+ * est_trust_handshake_error() with what the info callback recorded; else leaves both as they are. libcurl
+ * empties OpenSSL's error queue itself, so the session must remember.
+ */
+estuary_status est_trust_explain_failure(const est_session *session, estuary_status status,
+                                         estuary_error *err);
+
 /* T5: whether a certificate and key can authenticate a TLS client, before dialing. */
-estuary_status est_identity_check(const X509 *certificate, const EVP_PKEY *key, bool allow_expired, time_t now,
-                                  estuary_error *err);
+estuary_status est_identity_check(const X509 *certificate, const EVP_PKEY *key, bool allow_expired,
+                                  time_t now, estuary_error *err);
 
 #endif
