@@ -1,0 +1,258 @@
+#include "http/transfer.h"
+
+#include <string.h>
+
+#define LINE_MAX_BYTES 16384
+
+static CURLcode ssl_ctx_callback(CURL *easy, void *ctx, void *arg)
+{
+    (void)easy;
+    est_http *http = arg;
+    return http->on_ssl_ctx(http->arg, ctx, http->failure) == ESTUARY_OK ? CURLE_OK
+                                                                         : CURLE_ABORTED_BY_CALLBACK;
+}
+
+/*
+ * Once for each request, after the TLS handshake. A second POST is right only as an answer to 401: curl would
+ * also send it again when a kept-alive connection turns out dead, and the server may have read the first.
+ */
+static int prereq_callback(void *arg, char *remote_ip, char *local_ip, int remote_port, int local_port)
+{
+    (void)remote_ip, (void)local_ip, (void)remote_port, (void)local_port;
+    est_http *http = arg;
+    if (http->attempts > 0 && http->status != 401 && http->call->body != NULL) {
+        (void)est_fail(http->failure, EST_NETWORK_CLOSED_EARLY,
+                       "%s closed the connection after it may have read the request, which is not sent twice",
+                       http->place);
+        return CURL_PREREQFUNC_ABORT;
+    }
+    http->attempts++;
+    http->status = 0;
+    http->header_count = 0;
+    http->header_bytes = 0;
+    http->body_bytes = 0;
+    http->active_at = est_monotonic_ms();
+    return CURL_PREREQFUNC_OK;
+}
+
+static estuary_status status_line(est_http *http, const char *line, size_t len)
+{
+    const char *blank = memchr(line, ' ', len);
+    int status = 0;
+    for (int i = 1; blank != NULL && i <= 3 && blank + i < line + len; i++)
+        status = blank[i] >= '0' && blank[i] <= '9' ? status * 10 + (blank[i] - '0') : -1000;
+    if (status < 100 || status > 599)
+        return est_fail(http->failure, EST_PROTOCOL_HTTP,
+                        "the server's answer has no valid HTTP status line");
+    http->status = status;
+    http->content_length = -1;
+    return http->sink->on_status(http->sink->arg, status, http->failure);
+}
+
+static estuary_status check_length(est_http *http, const char *value)
+{
+    int64_t length = 0;
+    size_t digits = strspn(value, "0123456789");
+    if (digits == 0 || digits > 18 || value[digits] != '\0')
+        return est_fail(http->failure, EST_PROTOCOL_LENGTH, "the server's Content-Length is not a number");
+    for (size_t i = 0; i < digits; i++)
+        length = length * 10 + (value[i] - '0');
+    if (http->content_length >= 0 && http->content_length != length)
+        return est_fail(http->failure, EST_PROTOCOL_LENGTH, "the server sent two different Content-Lengths");
+    http->content_length = length;
+    if (length > estuary_limits_get(http->limits, ESTUARY_LIMIT_RESPONSE_BYTES))
+        return est_fail(http->failure, EST_PROTOCOL_TOO_LARGE,
+                        "the server announces an answer of %lld bytes, more than allowed", (long long)length);
+    return ESTUARY_OK;
+}
+
+static estuary_status header_line(est_http *http, const char *line, size_t len)
+{
+    char text[LINE_MAX_BYTES + 1];
+    const char *colon = memchr(line, ':', len);
+    if (colon == NULL || colon == line)
+        return ESTUARY_OK; /* the empty line, or what curl will refuse */
+    if (len > LINE_MAX_BYTES)
+        return est_fail(http->failure, EST_PROTOCOL_HEADERS, NULL);
+    memcpy(text, line, len);
+    text[len] = '\0';
+    char *name = text, *value = text + (colon - line);
+    *value++ = '\0';
+    while (*value == ' ' || *value == '\t')
+        value++;
+    for (size_t end = strlen(value); end > 0 && strchr("\r\n \t", value[end - 1]) != NULL; end--)
+        value[end - 1] = '\0';
+    if (est_text_equal_nocase(name, "Content-Length")) {
+        estuary_status status = check_length(http, value);
+        if (status != ESTUARY_OK)
+            return status;
+    }
+    return http->sink->on_header(http->sink->arg, name, value, http->failure);
+}
+
+static size_t header_callback(char *line, size_t size, size_t count, void *arg)
+{
+    est_http *http = arg;
+    size_t len = size * count;
+    estuary_status status = ESTUARY_OK;
+    http->active_at = est_monotonic_ms();
+    http->header_count++;
+    http->header_bytes += (int64_t)len;
+    if (http->header_bytes > estuary_limits_get(http->limits, ESTUARY_LIMIT_HEADER_BYTES))
+        status = est_fail(http->failure, EST_PROTOCOL_HEADERS, NULL);
+    else if (http->header_count > estuary_limits_get(http->limits, ESTUARY_LIMIT_HEADER_COUNT))
+        status = est_fail(http->failure, EST_PROTOCOL_HEADER_COUNT, NULL);
+    else if (len >= 5 && memcmp(line, "HTTP/", 5) == 0)
+        status = status_line(http, line, len);
+    else
+        status = header_line(http, line, len);
+    return status == ESTUARY_OK ? len : 0;
+}
+
+static size_t body_callback(char *bytes, size_t size, size_t count, void *arg)
+{
+    est_http *http = arg;
+    size_t len = size * count;
+    http->active_at = est_monotonic_ms();
+    http->body_bytes += (int64_t)len;
+    if (http->body_bytes > estuary_limits_get(http->limits, ESTUARY_LIMIT_RESPONSE_BYTES)) {
+        (void)est_fail(http->failure, EST_PROTOCOL_TOO_LARGE,
+                       "the server's answer goes on past the %lld bytes allowed",
+                       (long long)estuary_limits_get(http->limits, ESTUARY_LIMIT_RESPONSE_BYTES));
+        return 0;
+    }
+    return http->sink->on_body(http->sink->arg, (uint8_t *)bytes, len, http->failure) == ESTUARY_OK ? len : 0;
+}
+
+#define SET(option, value)                                                                                   \
+    do {                                                                                                     \
+        if (ok && curl_easy_setopt(http->easy, option, value) != CURLE_OK)                                   \
+            ok = false;                                                                                      \
+    } while (0)
+
+/* T6: curl sends credentials after a 401 and picks the stronger scheme; Basic at once only when asked to. */
+static bool set_credentials(est_http *http)
+{
+    bool ok = true;
+    if (http->user != NULL) {
+        SET(CURLOPT_HTTPAUTH, http->preemptive ? CURLAUTH_BASIC : CURLAUTH_BASIC | CURLAUTH_DIGEST);
+        SET(CURLOPT_USERNAME, http->user);
+        SET(CURLOPT_PASSWORD, estuary_secret_get0(http->password, NULL));
+    }
+    /* "" also switches off what the environment says */
+    SET(CURLOPT_PROXY, http->proxy == NULL ? "" : http->proxy);
+    SET(CURLOPT_NOPROXY, "");
+    if (http->proxy_user != NULL) {
+        SET(CURLOPT_PROXYAUTH, CURLAUTH_BASIC | CURLAUTH_DIGEST);
+        SET(CURLOPT_PROXYUSERNAME, http->proxy_user);
+        SET(CURLOPT_PROXYPASSWORD, estuary_secret_get0(http->proxy_password, NULL));
+    }
+    return ok;
+}
+
+static bool set_tls(est_http *http)
+{
+    bool ok = true;
+    /* our own check runs in the handshake; with VERIFYPEER curl insists on its result, too */
+    SET(CURLOPT_SSL_VERIFYPEER, 1L);
+    SET(CURLOPT_SSL_VERIFYHOST, 0L); /* curl's falls back to the CN */
+    SET(CURLOPT_CAINFO, NULL);
+    SET(CURLOPT_CAPATH, NULL);
+    SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    SET(CURLOPT_SSL_CTX_FUNCTION, ssl_ctx_callback);
+    SET(CURLOPT_SSL_CTX_DATA, http);
+    /* an identity set in the SSL_CTX is invisible to curl's cache: a resumed session could carry another one
+     */
+    SET(CURLOPT_SSL_SESSIONID_CACHE, 0L);
+    SET(CURLOPT_SSL_ENABLE_ALPN, 0L);
+    return ok;
+}
+
+static bool set_transfer(est_http *http)
+{
+    bool ok = true;
+    SET(CURLOPT_PROTOCOLS_STR, "https");
+    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    SET(CURLOPT_FOLLOWLOCATION, 0L); /* it would turn a POST into a GET: the exchange follows redirects */
+    SET(CURLOPT_NOSIGNAL, 1L);
+    SET(CURLOPT_ERRORBUFFER, http->error_text);
+    SET(CURLOPT_USERAGENT, "estuary/" ESTUARY_VERSION);
+    SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    SET(CURLOPT_CONNECTTIMEOUT_MS, (long)estuary_limits_get(http->limits, ESTUARY_LIMIT_CONNECT_MS));
+    SET(CURLOPT_TIMEOUT_MS, (long)estuary_limits_get(http->limits, ESTUARY_LIMIT_TOTAL_MS));
+    SET(CURLOPT_PREREQFUNCTION, prereq_callback);
+    SET(CURLOPT_PREREQDATA, http);
+    SET(CURLOPT_HEADERFUNCTION, header_callback);
+    SET(CURLOPT_HEADERDATA, http);
+    SET(CURLOPT_WRITEFUNCTION, body_callback);
+    SET(CURLOPT_WRITEDATA, http);
+    return ok;
+}
+
+estuary_status est_transfer_prepare(est_http *http, estuary_error *err)
+{
+    if (!set_transfer(http) || !set_tls(http) || !set_credentials(http))
+        return est_fail(err, EST_NETWORK, "the HTTP library refuses its settings");
+    return ESTUARY_OK;
+}
+
+static bool add_header(est_http *http, const char *name, const char *value)
+{
+    char *line = est_printf("%s: %s", name, value);
+    struct curl_slist *longer = line == NULL ? NULL : curl_slist_append(http->headers, line);
+    est_free(line);
+    if (longer == NULL)
+        return false;
+    http->headers = longer;
+    return true;
+}
+
+/* "host:port" of a URL that has been validated */
+static void name_place(est_http *http, const char *url)
+{
+    const char *start = strstr(url, "://");
+    start = start == NULL ? url : start + 3;
+    size_t len = strcspn(start, "/");
+    est_text_sanitise(start, len, http->place, sizeof(http->place));
+}
+
+estuary_status est_transfer_begin(est_http *http, const est_http_call *call, const est_http_sink *sink,
+                                  estuary_error *err)
+{
+    bool ok = true;
+    http->call = call;
+    http->sink = sink;
+    http->attempts = 0;
+    http->status = 0;
+    http->error_text[0] = '\0';
+    http->started_at = est_monotonic_ms();
+    http->active_at = http->started_at;
+    http->reported_at = http->started_at;
+    estuary_error_clear(http->failure);
+    name_place(http, call->url);
+    if (!add_header(http, "Accept", call->accept))
+        return est_fail_memory(err);
+    if (call->body != NULL &&
+        (!add_header(http, "Content-Type", call->content_type) || !add_header(http, "Expect", "")))
+        return est_fail_memory(err);
+    SET(CURLOPT_URL, call->url);
+    SET(CURLOPT_HTTPHEADER, http->headers);
+    if (call->body != NULL) {
+        SET(CURLOPT_POST, 1L);
+        SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body_len);
+        SET(CURLOPT_POSTFIELDS, (const char *)call->body);
+    } else {
+        SET(CURLOPT_HTTPGET, 1L);
+    }
+    return ok ? ESTUARY_OK : est_fail_memory(err);
+}
+
+void est_transfer_end(est_http *http)
+{
+    (void)curl_easy_setopt(http->easy, CURLOPT_HTTPHEADER, NULL);
+    (void)curl_easy_setopt(http->easy, CURLOPT_POSTFIELDS, NULL);
+    curl_slist_free_all(http->headers);
+    http->headers = NULL;
+    http->call = NULL;
+    http->sink = NULL;
+}

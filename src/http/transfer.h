@@ -1,0 +1,46 @@
+/* Inside http only: one transfer's options, callbacks and verdict. */
+#ifndef EST_HTTP_TRANSFER_H
+#define EST_HTTP_TRANSFER_H
+
+#include "http/http.h"
+
+#include <curl/curl.h>
+
+struct est_http {
+    /* fixed */
+    char *proxy, *proxy_user, *user;
+    estuary_secret *proxy_password, *password;
+    bool preemptive;
+    estuary_limits *limits;
+    const atomic_bool *cancelled;
+    void *arg;
+    estuary_status (*on_ssl_ctx)(void *arg, SSL_CTX *ctx, estuary_error *err);
+    void (*on_progress)(void *arg, const char *what);
+    CURLM *multi;
+    CURL *easy;
+    char error_text[CURL_ERROR_SIZE];
+
+    /* of the running call */
+    const est_http_call *call;
+    const est_http_sink *sink;
+    struct curl_slist *headers;
+    estuary_error *failure; /* set by a callback that ended the transfer */
+    char place[300];        /* "est.example:443", for messages */
+    int attempts;           /* requests begun */
+    int status;             /* of the answer being read; 0 before any */
+    int64_t header_count, header_bytes;
+    int64_t body_bytes;
+    int64_t content_length; /* -1: not announced */
+    int64_t active_at;      /* when something last moved */
+    int64_t reported_at;
+    int64_t started_at;
+};
+
+estuary_status est_transfer_prepare(est_http *http, estuary_error *err);
+estuary_status est_transfer_begin(est_http *http, const est_http_call *call, const est_http_sink *sink,
+                                  estuary_error *err);
+/* From curl's result to ours. */
+estuary_status est_transfer_judge(est_http *http, CURLcode result, estuary_error *err);
+void est_transfer_end(est_http *http);
+
+#endif
