@@ -1,0 +1,236 @@
+#include "est/est.h"
+
+#include <openssl/err.h>
+#include <string.h>
+
+struct estuary_exchange {
+    const est_operation *operation;
+    estuary_server *server;
+    estuary_enrollment *enrollment; /* lent; NULL for cacerts and csrattrs */
+    estuary_limits *limits;
+    estuary_http_request request;
+    char *url; /* of the next request; a redirect changes it */
+    int64_t redirects;
+    bool sent;
+    bool done;
+    STACK_OF(X509) *certs;
+    estuary_csr_attributes *attributes;
+};
+
+estuary_status estuary_exchange_new(estuary_operation operation, const estuary_server *server,
+                                    estuary_enrollment *enrollment, const estuary_limits *limits,
+                                    estuary_exchange **out, estuary_error *err)
+{
+    estuary_status status = ESTUARY_OK;
+    estuary_exchange *x = NULL;
+    const est_operation *row = est_operation_get(operation);
+    *out = NULL;
+    if (row == NULL || server == NULL)
+        EST_FAIL(EST_USAGE, "an exchange needs an operation and a server");
+    if (row->enrolls != (enrollment != NULL) || (enrollment != NULL && enrollment->operation != operation))
+        EST_FAIL(EST_USAGE, "the enrolment does not fit the operation");
+    if (enrollment != NULL && !est_server_equal(enrollment->server, server))
+        EST_FAIL(EST_USAGE, "the enrolment is for another server or label");
+    x = est_alloc(sizeof(*x));
+    if (x == NULL) {
+        status = est_fail_memory(err);
+        goto cleanup;
+    }
+    x->operation = row;
+    x->server = estuary_server_up_ref(server);
+    x->enrollment = enrollment;
+    x->limits = est_limits_dup(limits);
+    x->url = est_server_operation_url(server, row->name);
+    if (x->limits == NULL || x->url == NULL) {
+        status = est_fail_memory(err);
+        goto cleanup;
+    }
+    *out = x;
+    x = NULL;
+
+cleanup:
+    estuary_exchange_free(x);
+    return status;
+}
+
+void estuary_exchange_free(estuary_exchange *exchange)
+{
+    if (exchange == NULL)
+        return;
+    estuary_server_free(exchange->server);
+    estuary_limits_free(exchange->limits);
+    est_free(exchange->request.body);
+    est_free(exchange->url);
+    sk_X509_pop_free(exchange->certs, X509_free);
+    estuary_csr_attributes_free(exchange->attributes);
+    est_free(exchange);
+}
+
+/* RFC 8951 3.1: base64 of the DER, no armour */
+static estuary_status make_body(estuary_exchange *x, estuary_error *err)
+{
+    unsigned char *der = NULL;
+    int len = i2d_X509_REQ(x->enrollment->request, &der);
+    if (len <= 0)
+        return est_fail_openssl(err, EST_CRYPTO, NULL);
+    est_free(x->request.body);
+    x->request.body = NULL;
+    estuary_status status = est_base64_encode(der, (size_t)len, &x->request.body, err);
+    x->request.body_len = status == ESTUARY_OK ? strlen(x->request.body) : 0;
+    OPENSSL_free(der);
+    return status;
+}
+
+estuary_status estuary_exchange_request(estuary_exchange *exchange, const uint8_t *binding,
+                                        size_t binding_len, const estuary_http_request **out,
+                                        estuary_error *err)
+{
+    estuary_status status = ESTUARY_OK;
+    *out = NULL;
+    if (exchange->done)
+        return est_fail(err, EST_USAGE, "this exchange is over");
+    exchange->request.method = exchange->operation->method;
+    exchange->request.url = exchange->url;
+    exchange->request.content_type = exchange->operation->content_type;
+    exchange->request.accept = exchange->operation->accept;
+    if (exchange->enrollment != NULL) {
+        /* RFC 7030 3.5: a binding is good for one session only, so what was bound is signed again */
+        if (binding_len == 0 && exchange->enrollment->bound)
+            return est_fail(err, EST_USAGE,
+                            "the request is bound to a TLS session, so it needs the binding of the new one");
+        if (binding_len > 0)
+            status = est_enrollment_sign(exchange->enrollment, binding, binding_len, err);
+        if (status == ESTUARY_OK)
+            status = make_body(exchange, err);
+    }
+    if (status != ESTUARY_OK)
+        return status;
+    exchange->sent = true;
+    *out = &exchange->request;
+    return ESTUARY_OK;
+}
+
+/* T7 */
+static estuary_status redirect(estuary_exchange *x, const estuary_http_response *response, estuary_error *err)
+{
+    char *url = NULL;
+    if (x->redirects >= estuary_limits_get(x->limits, ESTUARY_LIMIT_REDIRECTS))
+        return est_fail(err, EST_PROTOCOL_REDIRECTS, NULL);
+    /* RFC 9110 15.4.4: 303 asks for a GET, which is no enrolment */
+    if (response->status == 303 && x->operation->enrolls)
+        return est_fail(err, EST_PROTOCOL_REDIRECT,
+                        "the server redirects an enrolment with 303, which drops it");
+    estuary_status status =
+        est_server_resolve_redirect(x->server, x->url, est_response_header(response, "Location"), &url, err);
+    if (status != ESTUARY_OK)
+        return status;
+    est_free(x->url);
+    x->url = url;
+    x->redirects++;
+    return ESTUARY_OK;
+}
+
+static bool is_redirect(int status)
+{
+    return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+static estuary_status pending(estuary_exchange *x, const estuary_http_response *response, time_t now,
+                              estuary_error *err)
+{
+    estuary_enrollment *e = x->enrollment;
+    time_t at = 0;
+    estuary_status status = est_answer_retry_at(response, x->limits, now, &at, err);
+    if (status != ESTUARY_OK)
+        return status;
+    if (e->polls >= estuary_limits_get(x->limits, ESTUARY_LIMIT_POLLS))
+        return est_fail(err, EST_PENDING_GIVE_UP, NULL);
+    e->polls++;
+    e->retry_at = at;
+    e->state = ESTUARY_STATE_PENDING;
+    return ESTUARY_OK;
+}
+
+static estuary_status read_certs(estuary_exchange *x, const uint8_t *der, size_t len, estuary_error *err)
+{
+    STACK_OF(X509) *certs = NULL;
+    estuary_status status = est_certs_only_parse(der, len, x->limits, &certs, err);
+    if (status == ESTUARY_OK && x->enrollment != NULL)
+        status = est_enrollment_take_certs(x->enrollment, certs, err);
+    if (status == ESTUARY_OK && x->enrollment == NULL) {
+        x->certs = certs;
+        certs = NULL;
+    }
+    sk_X509_pop_free(certs, X509_free);
+    return status;
+}
+
+static estuary_status success(estuary_exchange *x, const estuary_http_response *response, estuary_error *err)
+{
+    uint8_t *der = NULL;
+    size_t len = 0;
+    estuary_status status =
+        est_answer_decode(response, x->operation->answer_type, x->limits, &der, &len, err);
+    if (status == ESTUARY_OK && x->operation->operation == ESTUARY_OP_CSRATTRS)
+        status = estuary_csr_attributes_parse(der, len, &x->attributes, err);
+    else if (status == ESTUARY_OK)
+        status = read_certs(x, der, len, err);
+    est_free(der);
+    return status;
+}
+
+static estuary_status judge(estuary_exchange *x, const estuary_http_response *response, time_t now,
+                            estuary_next *next, estuary_error *err)
+{
+    estuary_status status = est_answer_check_bounds(response, x->limits, err);
+    if (status != ESTUARY_OK)
+        return status;
+    *next = ESTUARY_NEXT_DONE;
+    if (response->status == 200)
+        return success(x, response, err);
+    if (x->operation->absent_is_empty && (response->status == 204 || response->status == 404))
+        return estuary_csr_attributes_parse(NULL, 0, &x->attributes, err); /* RFC 7030 4.5.2 */
+    if (response->status == 202 && x->operation->enrolls) {
+        *next = ESTUARY_NEXT_WAIT;
+        return pending(x, response, now, err);
+    }
+    if (is_redirect(response->status)) {
+        *next = ESTUARY_NEXT_SEND;
+        return redirect(x, response, err);
+    }
+    return est_answer_refusal(response, x->limits, now, err);
+}
+
+estuary_status estuary_exchange_response(estuary_exchange *exchange, const estuary_http_response *response,
+                                         time_t now, estuary_next *next, estuary_error *err)
+{
+    *next = ESTUARY_NEXT_FAILED;
+    if (!exchange->sent || exchange->done)
+        return est_fail(err, EST_USAGE, "an answer without a request");
+    exchange->sent = false;
+    ERR_clear_error();
+    estuary_status status = judge(exchange, response, now, next, err);
+    if (status != ESTUARY_OK) {
+        *next = ESTUARY_NEXT_FAILED;
+        est_error_set_http_status(err, response->status);
+    }
+    exchange->done = *next != ESTUARY_NEXT_SEND;
+    return status;
+}
+
+const STACK_OF(X509) *estuary_exchange_get0_certs(const estuary_exchange *exchange)
+{
+    return exchange->certs;
+}
+
+const estuary_csr_attributes *estuary_exchange_get0_csr_attributes(const estuary_exchange *exchange)
+{
+    return exchange->attributes;
+}
+
+estuary_csr_attributes *est_exchange_take_csr_attributes(estuary_exchange *exchange)
+{
+    estuary_csr_attributes *attributes = exchange->attributes;
+    exchange->attributes = NULL;
+    return attributes;
+}
