@@ -1,0 +1,208 @@
+#include "store/store.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#define SUFFIX       ".new-"
+#define RANDOM_CHARS 6
+#define TRIES        16
+
+const char *const est_store_generation_names[] = {"cert.pem", "chain.pem", "fullchain.pem",
+                                                  "key.pem",  "key.uri",   NULL};
+const char *const est_store_pending_names[] = {"request.pem", "state.json", "key.pem", "committed.sha256",
+                                               NULL};
+
+bool est_store_is_ours(const struct stat *info, mode_t forbidden)
+{
+    return (info->st_uid == geteuid() || info->st_uid == 0) && (info->st_mode & forbidden) == 0;
+}
+
+static bool random_name(const char *prefix, char name[EST_STORE_NAME_SIZE])
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEF"; /* 32: no bias */
+    uint8_t bytes[RANDOM_CHARS];
+    char tail[RANDOM_CHARS + 1] = "";
+    if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
+        return false;
+    for (size_t i = 0; i < RANDOM_CHARS; i++)
+        tail[i] = letters[bytes[i] % 32];
+    int len = snprintf(name, EST_STORE_NAME_SIZE, "%s" SUFFIX "%s", prefix, tail);
+    if (len >= EST_STORE_NAME_SIZE)
+        errno = ENAMETOOLONG;
+    return len > 0 && len < EST_STORE_NAME_SIZE;
+}
+
+int est_store_make_folder(int parent, const char *prefix, char name[EST_STORE_NAME_SIZE])
+{
+    for (int i = 0; i < TRIES; i++) {
+        if (!random_name(prefix, name))
+            return -1;
+        if (est_store_mkdirat(parent, name, 0700) == 0) {
+            int fd = est_store_openat(parent, name, O_RDONLY | O_DIRECTORY, 0);
+            int saved = errno;
+            if (fd < 0)
+                (void)est_store_unlinkat(parent, name, AT_REMOVEDIR);
+            errno = saved;
+            return fd;
+        }
+        if (errno != EEXIST)
+            return -1;
+    }
+    return -1;
+}
+
+bool est_store_write_file(int dir, const est_store_file *file)
+{
+    int fd = est_store_openat(dir, file->name, O_WRONLY | O_CREAT | O_EXCL, file->mode & 0600);
+    if (fd < 0)
+        return false;
+    /* fchmod: the umask must not decide who can read a certificate */
+    bool done = est_store_write_all(fd, file->bytes, file->len) && est_store_fchmod(fd, file->mode) == 0 &&
+                est_store_fsync(fd) == 0;
+    int saved = errno;
+    if (close(fd) != 0 && done) {
+        saved = errno;
+        done = false;
+    }
+    errno = saved;
+    return done;
+}
+
+static bool in_list(const char *name, const char *const *names)
+{
+    for (; *names != NULL; names++) {
+        if (strcmp(name, *names) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* fdopendir() takes the descriptor over, so it gets one of its own. */
+static DIR *list(int dir)
+{
+    int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return NULL;
+    DIR *entries = fdopendir(fd);
+    if (entries == NULL)
+        close(fd);
+    return entries;
+}
+
+static bool is_dot(const char *name)
+{
+    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+bool est_store_only_ours(int dir, const char *const *names, char foreign[EST_STORE_NAME_SIZE])
+{
+    foreign[0] = '\0';
+    DIR *entries = list(dir);
+    if (entries == NULL)
+        return false;
+    bool ours = true;
+    const struct dirent *entry;
+    errno = 0;
+    while (ours && (entry = readdir(entries)) != NULL) {
+        struct stat info;
+        if (is_dot(entry->d_name))
+            continue;
+        ours = in_list(entry->d_name, names) &&
+               fstatat(dir, entry->d_name, &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(info.st_mode);
+        if (!ours)
+            est_text_sanitise(entry->d_name, strlen(entry->d_name), foreign, EST_STORE_NAME_SIZE);
+        errno = 0;
+    }
+    if (ours && errno != 0)
+        ours = false;
+    closedir(entries);
+    return ours;
+}
+
+bool est_store_remove_folder(int parent, const char *name, const char *const *names)
+{
+    char foreign[EST_STORE_NAME_SIZE];
+    struct stat info;
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT;
+    bool done = fstat(fd, &info) == 0 && info.st_uid == geteuid() && est_store_only_ours(fd, names, foreign);
+    for (size_t i = 0; done && names[i] != NULL; i++) {
+        if (est_store_unlinkat(fd, names[i], 0) != 0 && errno != ENOENT)
+            done = false;
+    }
+    close(fd);
+    return done && est_store_unlinkat(parent, name, AT_REMOVEDIR) == 0;
+}
+
+static bool is_leftover(const char *name, const char *prefix)
+{
+    size_t len = strlen(prefix);
+    return strncmp(name, prefix, len) == 0 && strncmp(name + len, SUFFIX, strlen(SUFFIX)) == 0 &&
+           strlen(name + len + strlen(SUFFIX)) == RANDOM_CHARS;
+}
+
+void est_store_remove_leftovers(int parent, const char *prefix, const char *const *names)
+{
+    DIR *entries = list(parent);
+    if (entries == NULL)
+        return;
+    const struct dirent *entry;
+    while ((entry = readdir(entries)) != NULL) {
+        if (is_leftover(entry->d_name, prefix))
+            (void)est_store_remove_folder(parent, entry->d_name, names);
+    }
+    closedir(entries);
+}
+
+static est_file_result read_descriptor(int fd, size_t max, uint8_t **out, size_t *len)
+{
+    struct stat info;
+    if (fstat(fd, &info) != 0)
+        return EST_FILE_ERROR;
+    if (!S_ISREG(info.st_mode))
+        return EST_FILE_NOT_REGULAR;
+    if (!est_store_is_ours(&info, S_IWGRP | S_IWOTH))
+        return EST_FILE_UNSAFE;
+    if (info.st_size < 0 || (uintmax_t)info.st_size > max)
+        return EST_FILE_TOO_LARGE;
+    size_t size = (size_t)info.st_size;
+    uint8_t *bytes = est_alloc(size + 1);
+    if (bytes == NULL)
+        return EST_FILE_NO_MEMORY;
+    size_t used = 0;
+    ssize_t got = 1;
+    while (used < size && got > 0) {
+        got = read(fd, bytes + used, size - used);
+        if (got < 0 && errno == EINTR)
+            got = 1;
+        else if (got > 0)
+            used += (size_t)got;
+    }
+    if (got < 0) {
+        est_free_secret(bytes, size + 1);
+        return EST_FILE_ERROR;
+    }
+    *out = bytes;
+    *len = used;
+    return EST_FILE_OK;
+}
+
+est_file_result est_store_read(int dir, const char *name, size_t max, uint8_t **out, size_t *len)
+{
+    *out = NULL;
+    *len = 0;
+    int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        return errno == ENOENT ? EST_FILE_MISSING : EST_FILE_ERROR;
+    est_file_result result = read_descriptor(fd, max, out, len);
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return result;
+}

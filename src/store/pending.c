@@ -1,0 +1,216 @@
+#include "key/key.h"
+#include "store/pem.h"
+#include "store/room.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/bio.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define STATE_MAX (512 * 1024)
+#define KEY_MAX   (64 * 1024)
+#define CERT_MAX  (512 * 1024)
+#define MARK      "committed.sha256"
+#define MARK_SIZE 65
+
+estuary_status est_store_save_pending_plain(estuary_store *store, const X509_REQ *request,
+                                            const uint8_t *state, size_t len, const EVP_PKEY *key,
+                                            estuary_error *err)
+{
+    estuary_status status = ESTUARY_OK;
+    estuary_secret *key_pem = NULL;
+    est_store_file files[4] = {{0}};
+    BIO *pem = est_store_request_to_pem(request);
+    if (pem == NULL)
+        EST_FAIL_OPENSSL(EST_CRYPTO, "the request cannot be written as PEM");
+    files[0] = est_store_file_of("request.pem", pem, 0600);
+    files[1] = (est_store_file){"state.json", state, len, 0600};
+    if (key != NULL) {
+        EST_TRY(estuary_key_to_pem(key, NULL, &key_pem, err));
+        files[2] = (est_store_file){"key.pem", NULL, 0, 0600};
+        files[2].bytes = estuary_secret_get0(key_pem, &files[2].len);
+    }
+    EST_TRY(est_generation_replace(store->parent, store->pending, files, 0700, est_store_pending_names, err));
+cleanup:
+    BIO_free(pem);
+    estuary_secret_free(key_pem);
+    return status;
+}
+
+estuary_status estuary_store_save_pending(estuary_store *store, const estuary_enrollment *enrollment,
+                                          const EVP_PKEY *key, estuary_error *err)
+{
+    estuary_status status = ESTUARY_OK;
+    uint8_t *state = NULL;
+    size_t len = 0;
+    const X509_REQ *request = enrollment == NULL ? NULL : estuary_enrollment_get0_request(enrollment);
+    if (store == NULL || request == NULL)
+        EST_FAIL(EST_USAGE, "only a signed request can be pending");
+    EST_TRY(estuary_enrollment_save(enrollment, &state, &len, err));
+    EST_TRY(est_store_save_pending_plain(store, request, state, len, key, err));
+cleanup:
+    est_free(state);
+    return status;
+}
+
+static estuary_status read_key(int dir, EVP_PKEY **key, estuary_error *err)
+{
+    uint8_t *pem = NULL;
+    size_t len = 0;
+    est_file_result result = est_store_read(dir, "key.pem", KEY_MAX, &pem, &len);
+    if (result == EST_FILE_MISSING)
+        return ESTUARY_OK; /* signed elsewhere */
+    if (result != EST_FILE_OK)
+        return est_file_fail(err, result, EST_CONFIG_PENDING_STATE, "the pending request's key", "key.pem");
+    *key = est_store_key_from_pem(pem, len);
+    est_free_secret(pem, len + 1);
+    if (*key == NULL)
+        return est_fail_openssl(err, EST_CONFIG_PENDING_STATE, "the pending request's key cannot be read");
+    return ESTUARY_OK;
+}
+
+static int open_pending(const estuary_store *store)
+{
+    return openat(store->parent, store->pending, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+estuary_status est_store_load_pending_plain(estuary_store *store, uint8_t **state, size_t *len,
+                                            EVP_PKEY **key, estuary_error *err)
+{
+    estuary_status status = ESTUARY_OK;
+    *state = NULL;
+    *len = 0;
+    *key = NULL;
+    int dir = open_pending(store);
+    if (dir < 0 && errno == ENOENT)
+        return ESTUARY_OK;
+    if (dir < 0)
+        return est_fail_errno(err, EST_CONFIG_PENDING_STATE, "the folder %s cannot be opened",
+                              store->pending);
+    est_file_result result = est_store_read(dir, "state.json", STATE_MAX, state, len);
+    if (result != EST_FILE_OK) {
+        status =
+            est_file_fail(err, result, EST_CONFIG_PENDING_STATE, "the pending request's state", "state.json");
+        goto cleanup;
+    }
+    EST_TRY(read_key(dir, key, err));
+cleanup:
+    close(dir);
+    if (status != ESTUARY_OK) {
+        est_free_secret(*state, *len);
+        *state = NULL;
+        *len = 0;
+    }
+    return status;
+}
+
+estuary_status estuary_store_load_pending(estuary_store *store, estuary_enrollment **out, EVP_PKEY **key,
+                                          estuary_error *err)
+{
+    estuary_status status = ESTUARY_OK;
+    uint8_t *state = NULL;
+    size_t len = 0;
+    *out = NULL;
+    *key = NULL;
+    if (store == NULL)
+        EST_FAIL(EST_USAGE, "there is no store");
+    EST_TRY(est_store_load_pending_plain(store, &state, &len, key, err));
+    if (state != NULL)
+        EST_TRY(estuary_enrollment_load(state, len, *key, out, err));
+cleanup:
+    est_free_secret(state, len);
+    if (status != ESTUARY_OK) {
+        EVP_PKEY_free(*key);
+        *key = NULL;
+    }
+    return status;
+}
+
+estuary_status estuary_store_remove_pending(estuary_store *store, estuary_error *err)
+{
+    char aside[EST_STORE_NAME_SIZE];
+    if (store == NULL)
+        return est_fail(err, EST_USAGE, "there is no store");
+    int dir = est_store_make_folder(store->parent, store->pending, aside);
+    if (dir < 0)
+        return est_fail_errno(err, EST_IO, "the pending request cannot be moved away");
+    close(dir);
+    /* first out of the way in one step, over an empty folder, then file by file */
+    bool moved = est_store_rename(store->parent, store->pending, aside, 0) == 0;
+    bool absent = !moved && errno == ENOENT;
+    int saved = errno;
+    bool synced = !moved || est_store_fsync(store->parent) == 0;
+    (void)est_store_remove_folder(store->parent, aside, est_store_pending_names);
+    if (!moved && !absent)
+        errno = saved;
+    if ((!moved && !absent) || !synced)
+        return est_fail_errno(err, EST_IO, "the pending request cannot be removed");
+    return ESTUARY_OK;
+}
+
+static bool digest_text(const void *bytes, size_t len, char text[MARK_SIZE])
+{
+    uint8_t digest[EVP_MAX_MD_SIZE];
+    size_t size = 0;
+    if (EVP_Q_digest(NULL, "SHA256", NULL, bytes, len, digest, &size) != 1 || size != 32)
+        return false;
+    for (size_t i = 0; i < size; i++)
+        snprintf(text + 2 * i, 3, "%02x", digest[i]);
+    return true;
+}
+
+estuary_status est_pending_mark(estuary_store *store, const void *cert_pem, size_t len, estuary_error *err)
+{
+    estuary_status status = ESTUARY_OK;
+    char text[MARK_SIZE];
+    int dir = open_pending(store);
+    if (dir < 0 && errno == ENOENT)
+        return ESTUARY_OK;
+    if (dir < 0)
+        EST_FAIL_ERRNO(EST_IO, "the folder %s cannot be opened", store->pending);
+    if (!digest_text(cert_pem, len, text))
+        EST_FAIL_OPENSSL(EST_CRYPTO, "SHA-256 failed");
+    if (est_store_unlinkat(dir, MARK, 0) != 0 && errno != ENOENT)
+        EST_FAIL_ERRNO(EST_IO, "an old mark of the pending request cannot be removed");
+    est_store_file file = {MARK, text, MARK_SIZE - 1, 0600};
+    if (!est_store_write_file(dir, &file) || est_store_fsync(dir) != 0)
+        EST_FAIL_ERRNO(EST_IO, "the pending request cannot be marked");
+cleanup:
+    if (dir >= 0)
+        close(dir);
+    return status;
+}
+
+/* The SHA-256 of the certificate in place; false when there is none. */
+static bool current_digest(const estuary_store *store, char text[MARK_SIZE])
+{
+    uint8_t *cert = NULL;
+    size_t len = 0;
+    bool done = false;
+    int dir = openat(store->parent, store->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (dir >= 0 && est_store_read(dir, "cert.pem", CERT_MAX, &cert, &len) == EST_FILE_OK)
+        done = digest_text(cert, len, text);
+    est_free_secret(cert, len);
+    if (dir >= 0)
+        close(dir);
+    return done;
+}
+
+estuary_status est_pending_finish(estuary_store *store, estuary_error *err)
+{
+    uint8_t *mark = NULL;
+    size_t len = 0;
+    char current[MARK_SIZE];
+    int dir = open_pending(store);
+    if (dir < 0)
+        return ESTUARY_OK; /* none; anything else was found by the check of the folder */
+    est_file_result result = est_store_read(dir, MARK, MARK_SIZE, &mark, &len);
+    bool answered = result == EST_FILE_OK && len == MARK_SIZE - 1 && current_digest(store, current) &&
+                    memcmp(mark, current, len) == 0;
+    est_free_secret(mark, len);
+    close(dir);
+    return answered ? estuary_store_remove_pending(store, err) : ESTUARY_OK;
+}

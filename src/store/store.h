@@ -1,0 +1,91 @@
+/* store: certificates and pending requests on disk, all or nothing. */
+#ifndef EST_STORE_H
+#define EST_STORE_H
+
+#include "base/base.h"
+
+#include <estuary/store.h>
+#include <limits.h>
+#include <openssl/x509.h>
+#include <sys/stat.h>
+
+#define EST_STORE_NAME_SIZE (NAME_MAX + 1)
+
+/* calls.c: every system call that changes the disk goes through here. */
+
+/*
+ * For tests: called before each of them; another value than 0 makes it fail with that errno. A test that
+ * ends the process here is a kill at that very place.
+ */
+extern int (*est_store_test_step)(const char *what);
+
+int est_store_openat(int dir, const char *name, int flags, mode_t mode);
+int est_store_mkdirat(int dir, const char *name, mode_t mode);
+int est_store_rename(int dir, const char *from, const char *to, unsigned flags);
+int est_store_unlinkat(int dir, const char *name, int flags);
+int est_store_fsync(int fd);
+int est_store_fchmod(int fd, mode_t mode);
+bool est_store_write_all(int fd, const void *bytes, size_t len);
+
+/* folder.c: one folder, by descriptor. */
+
+/* A file to write. */
+typedef struct est_store_file {
+    const char *name; /* NULL ends a list */
+    const void *bytes;
+    size_t len;
+    mode_t mode;
+} est_store_file;
+
+/* The only names that may stand in a generation and in a pending request. */
+extern const char *const est_store_generation_names[];
+extern const char *const est_store_pending_names[];
+
+/* Owner is us or root, and nobody else may write (or, for 0077, look) into it. */
+bool est_store_is_ours(const struct stat *info, mode_t forbidden);
+/* A new empty folder "PREFIX.new-XXXXXX", 0700; its descriptor, or -1 with errno. */
+int est_store_make_folder(int parent, const char *prefix, char name[EST_STORE_NAME_SIZE]);
+/* Creates, writes and fsyncs; false with errno. */
+bool est_store_write_file(int dir, const est_store_file *file);
+/* true when every entry is a regular file of the list; *foreign names one that is not. */
+bool est_store_only_ours(int dir, const char *const *names, char foreign[EST_STORE_NAME_SIZE]);
+/* Removes a folder that holds nothing but files of the list; false when it is still there. */
+bool est_store_remove_folder(int parent, const char *name, const char *const *names);
+/* Removes what a killed run left: folders "PREFIX.new-XXXXXX". */
+void est_store_remove_leftovers(int parent, const char *prefix, const char *const *names);
+/* A small file of ours; est_free_secret(*out, *len). */
+est_file_result est_store_read(int dir, const char *name, size_t max, uint8_t **out, size_t *len);
+
+/* generation.c: a whole folder, swapped in. */
+
+/*
+ * Writes files (ended by a NULL name) to a new folder beside `name` and puts it in place of `name`, with
+ * mode and group of the old one (mode for a new one). `kept` are the names the old folder may hold.
+ */
+estuary_status est_generation_replace(int parent, const char *name, const est_store_file *files, mode_t mode,
+                                      const char *const *kept, estuary_error *err);
+/* EST_CONFIG_STORE_EXCHANGE when two folders cannot be exchanged here. */
+estuary_status est_generation_probe(int parent, const char *name, estuary_error *err);
+
+/* path.c */
+
+/* The folder a path stands in and its last component; est_free both. */
+estuary_status est_store_split(const char *path, char **parent, char **name, estuary_error *err);
+
+/* lock.c: NAME.lock */
+
+estuary_status est_store_lock(int parent, const char *lock_name, int *fd, estuary_error *err);
+void est_store_unlock(int parent, const char *lock_name, int fd);
+
+/* store.c: what the public functions are thin wrappers of; plain values, no enrolment. */
+
+estuary_status est_store_commit_plain(estuary_store *store, X509 *leaf, const STACK_OF(X509) *chain,
+                                      const EVP_PKEY *key, estuary_error *err);
+estuary_status est_store_save_pending_plain(estuary_store *store, const X509_REQ *request,
+                                            const uint8_t *state, size_t len, const EVP_PKEY *key,
+                                            estuary_error *err);
+/* *state NULL when nothing is pending; est_free_secret(). */
+estuary_status est_store_load_pending_plain(estuary_store *store, uint8_t **state, size_t *len,
+                                            EVP_PKEY **key, estuary_error *err);
+
+#endif
