@@ -1,0 +1,53 @@
+/* HTTP authentication: which schemes are offered, and who proved to be whom. RFC 7030 3.2.3 */
+#include "lab.h"
+
+#include <event2/http.h>
+#include <string.h>
+#include <strings.h>
+
+bool auth_check(struct exchange *ex, bool *stale)
+{
+    const struct user *user = NULL;
+    const unsigned offered = ex->lab->options.auth;
+    const char *value = evhttp_find_header(evhttp_request_get_input_headers(ex->req), "Authorization");
+    if (value == NULL)
+        return false;
+    if ((offered & AUTH_BASIC) != 0 && strncasecmp(value, "Basic ", 6) == 0)
+        user = auth_basic(ex->lab, value + 6);
+    else if ((offered & (AUTH_DIGEST_MD5 | AUTH_DIGEST_SHA256)) != 0 && strncasecmp(value, "Digest ", 7) == 0)
+        user = auth_digest(ex, value + 7, stale);
+    ex->user = user == NULL ? NULL : user->name;
+    return user != NULL;
+}
+
+static bool digest_challenge(struct exchange *ex, const char *algorithm, bool stale)
+{
+    char challenge[256];
+    const char *nonce = nonces_issue(ex->lab->nonces);
+    if (nonce == NULL)
+        return false;
+    (void)snprintf(challenge, sizeof challenge,
+                   "Digest realm=\"estuary-lab\", qop=\"auth\", algorithm=%s, nonce=\"%s\"%s", algorithm,
+                   nonce, stale ? ", stale=true" : "");
+    return reply_header(&ex->reply, "WWW-Authenticate", challenge);
+}
+
+/* The best scheme first: a client takes the first it knows. RFC 7616 3.7 */
+void auth_challenge(struct exchange *ex, bool stale)
+{
+    const unsigned offered = ex->lab->options.auth;
+    bool ok = true;
+    if (offered == 0) {
+        reply_text(&ex->reply, 403, "Forbidden", "this lab accepts client certificates only");
+        return;
+    }
+    reply_text(&ex->reply, 401, "Unauthorized", "a client certificate of this CA or a password is needed");
+    if ((offered & AUTH_DIGEST_SHA256) != 0)
+        ok = digest_challenge(ex, "SHA-256", stale);
+    if (ok && (offered & AUTH_DIGEST_MD5) != 0)
+        ok = digest_challenge(ex, "MD5", stale);
+    if (ok && (offered & AUTH_BASIC) != 0)
+        ok = reply_header(&ex->reply, "WWW-Authenticate", "Basic realm=\"estuary-lab\"");
+    if (!ok)
+        reply_text(&ex->reply, 500, "Internal Server Error", "no challenge could be made");
+}

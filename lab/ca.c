@@ -1,0 +1,165 @@
+/* The lab's two certificate authorities: a root, which is the anchor, and the CA that issues. */
+#include "lab.h"
+
+#include <event2/buffer.h>
+#include <openssl/pem.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef X509 *make_certificate(const struct ca *ca, EVP_PKEY *key);
+
+static X509 *make_root(const struct ca *ca, EVP_PKEY *key)
+{
+    time_t now = time(NULL);
+    const struct mint m = {
+        .cn = "Estuary Lab Root CA",
+        .key = key,
+        .signer = key,
+        .not_before = now - LAB_DAY,
+        .not_after = now + 10 * LAB_YEAR,
+        .basic = "critical,CA:TRUE",
+        .key_usage = "critical,keyCertSign,cRLSign",
+    };
+    (void)ca;
+    return mint_certificate(&m);
+}
+
+static X509 *make_issuing(const struct ca *ca, EVP_PKEY *key)
+{
+    char aia[160];
+    char cdp[160];
+    time_t now = time(NULL);
+    (void)snprintf(aia, sizeof aia, "caIssuers;URI:%s/root.cer", ca->http_base);
+    (void)snprintf(cdp, sizeof cdp, "URI:%s/root.crl", ca->http_base);
+    const struct mint m = {
+        .cn = "Estuary Lab Issuing CA",
+        .key = key,
+        .issuer = ca->root,
+        .signer = ca->root_key,
+        .not_before = now - LAB_DAY,
+        .not_after = now + 5 * LAB_YEAR,
+        .basic = "critical,CA:TRUE,pathlen:0",
+        .key_usage = "critical,digitalSignature,keyCertSign,cRLSign",
+        .aia = aia,
+        .cdp = cdp,
+    };
+    return mint_certificate(&m);
+}
+
+/* Reads NAME.key and NAME.pem, or makes both; the certificate last, so that a torn start is repeated. */
+static bool open_pair(struct ca *ca, const char *name, const char *key_type, make_certificate *make,
+                      EVP_PKEY **key, X509 **certificate)
+{
+    char file[32];
+    (void)snprintf(file, sizeof file, "%s.key", name);
+    char *key_path = path_join(ca->dir, file);
+    (void)snprintf(file, sizeof file, "%s.pem", name);
+    char *pem_path = path_join(ca->dir, file);
+    bool ok = false;
+    if (key_path == NULL || pem_path == NULL)
+        goto cleanup;
+    if (file_exists(pem_path)) {
+        *key = file_read_key(key_path);
+        *certificate = file_read_certificate(pem_path);
+        ok = *key != NULL && *certificate != NULL && X509_check_private_key(*certificate, *key) == 1;
+        goto cleanup;
+    }
+    *key = new_key(key_type);
+    if (*key == NULL || (*certificate = make(ca, *key)) == NULL)
+        goto cleanup;
+    ok = file_write_key(key_path, *key) && file_write_certificate(pem_path, *certificate);
+cleanup:
+    free(key_path);
+    free(pem_path);
+    return ok;
+}
+
+bool ca_open(struct ca *ca, const char *key_type, const char *host)
+{
+    if (!open_pair(ca, "root", key_type, make_root, &ca->root_key, &ca->root) ||
+        !open_pair(ca, "issuing", key_type, make_issuing, &ca->issuing_key, &ca->issuing))
+        return false;
+    ca->anchors = path_join(ca->dir, "anchors.pem");
+    return ca->anchors != NULL && file_write_certificate(ca->anchors, ca->root) &&
+           server_certificate_open(ca, host);
+}
+
+void ca_close(struct ca *ca)
+{
+    X509_free(ca->root);
+    X509_free(ca->issuing);
+    X509_free(ca->server);
+    EVP_PKEY_free(ca->root_key);
+    EVP_PKEY_free(ca->issuing_key);
+    EVP_PKEY_free(ca->server_key);
+    free(ca->anchors);
+    free(ca->http_base);
+    free(ca->dir);
+    if (ca->lock >= 0)
+        (void)close(ca->lock);
+}
+
+bool ca_fingerprint(const X509 *certificate, char out[96])
+{
+    unsigned char digest[32];
+    if (X509_digest(certificate, EVP_sha256(), digest, NULL) != 1)
+        return false;
+    hex_encode(digest, sizeof digest, "0123456789ABCDEF", ':', out);
+    return true;
+}
+
+/* RFC 3339, so that the database sorts and reads without OpenSSL. */
+static bool expiry_text(const X509 *certificate, char out[32])
+{
+    struct tm tm;
+    if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &tm) != 1)
+        return false;
+    return strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm) > 0;
+}
+
+static bool append_serial(const struct ca *ca, const X509 *certificate, const char *serial)
+{
+    char expiry[32];
+    bool ok = false;
+    struct evbuffer *line = evbuffer_new();
+    char *path = path_join(ca->dir, "serials.jsonl");
+    char *subject = X509_NAME_oneline(X509_get_subject_name(certificate), NULL, 0);
+    if (line == NULL || path == NULL || subject == NULL || !expiry_text(certificate, expiry))
+        goto cleanup;
+    json_string(line, "serial", serial);
+    json_string(line, "status", "valid");
+    json_string(line, "expires", expiry);
+    json_string(line, "subject", subject);
+    (void)evbuffer_add(line, "}\n", 2);
+    ok = file_append_line(path, evbuffer_pullup(line, -1), evbuffer_get_length(line));
+cleanup:
+    OPENSSL_free(subject);
+    free(path);
+    if (line != NULL)
+        evbuffer_free(line);
+    return ok;
+}
+
+bool ca_record(const struct ca *ca, X509 *certificate)
+{
+    bool ok = false;
+    char *dir = path_join(ca->dir, "issued");
+    char *path = NULL;
+    char *serial = NULL;
+    char name[80];
+    BIGNUM *number = ASN1_INTEGER_to_BN(X509_get0_serialNumber(certificate), NULL);
+    if (dir == NULL || number == NULL || !dir_create(dir))
+        goto cleanup;
+    serial = BN_bn2hex(number);
+    if (serial == NULL || snprintf(name, sizeof name, "%s.pem", serial) >= (int)sizeof name)
+        goto cleanup;
+    path = path_join(dir, name);
+    ok = path != NULL && file_write_certificate(path, certificate) && append_serial(ca, certificate, serial);
+cleanup:
+    BN_free(number);
+    OPENSSL_free(serial);
+    free(path);
+    free(dir);
+    return ok;
+}

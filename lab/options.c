@@ -1,0 +1,245 @@
+#include "lab.h"
+#include "misbehave.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <getopt.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum option_id {
+    OPT_DIR = 1,
+    OPT_LISTEN,
+    OPT_USER,
+    OPT_AUTH,
+    OPT_PENDING,
+    OPT_RETRY_AFTER,
+    OPT_MISBEHAVE,
+    OPT_CSRATTRS,
+    OPT_LIFETIME,
+    OPT_TLS,
+    OPT_KEY_TYPE,
+    OPT_LIST,
+    OPT_HELP
+};
+
+static const struct option long_options[] = {
+    {"dir", required_argument, NULL, OPT_DIR},
+    {"listen", required_argument, NULL, OPT_LISTEN},
+    {"user", required_argument, NULL, OPT_USER},
+    {"auth", required_argument, NULL, OPT_AUTH},
+    {"pending", required_argument, NULL, OPT_PENDING},
+    {"retry-after", required_argument, NULL, OPT_RETRY_AFTER},
+    {"misbehave", required_argument, NULL, OPT_MISBEHAVE},
+    {"csrattrs", required_argument, NULL, OPT_CSRATTRS},
+    {"lifetime", required_argument, NULL, OPT_LIFETIME},
+    {"tls", required_argument, NULL, OPT_TLS},
+    {"key-type", required_argument, NULL, OPT_KEY_TYPE},
+    {"list-misbehaviours", no_argument, NULL, OPT_LIST},
+    {"help", no_argument, NULL, OPT_HELP},
+    {NULL, 0, NULL, 0},
+};
+
+static const char help[] =
+    "estuary-lab --dir DIR [OPTION]...\n"
+    "An EST server and certificate authority for trying and testing. Not for production keys.\n"
+    "\n"
+    "  --dir DIR              keeps the CA and what it issued; made when absent\n"
+    "  --listen ADDRESS:PORT  a loopback address; port 0 takes a free one (default 127.0.0.1:0)\n"
+    "  --user NAME:SRC        who may enrol by password; SRC = env:VAR, file:PATH or fd:N; repeatable\n"
+    "  --auth SCHEME          basic, digest, digest-sha256, both (default) or none\n"
+    "  --pending N            the first N requests for a key are answered 202\n"
+    "  --retry-after SECONDS  what the 202 says (default 1)\n"
+    "  --csrattrs FILE        what /csrattrs answers, DER or base64 (default: 204, nothing wanted)\n"
+    "  --lifetime SECONDS     of issued certificates (default 90 days)\n"
+    "  --tls 1.2|1.3          this version only (default: both)\n"
+    "  --key-type ec|rsa      of a new CA (default ec)\n"
+    "  --misbehave NAME[@OPERATION]  go wrong in this way, for one operation only if given; repeatable\n"
+    "  --list-misbehaviours   their names, each with a tab and a sentence\n"
+    "\n"
+    "When ready, one line of JSON on stdout says the URL, the root's fingerprint and the anchors' file.\n";
+
+static bool complain(const char *what, const char *value)
+{
+    (void)fprintf(stderr, "estuary-lab: %s: %s\n", what, value);
+    return false;
+}
+
+static bool parse_number(const char *text, long min, long max, long *out)
+{
+    char *end = NULL;
+    errno = 0;
+    *out = strtol(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || *out < min || *out > max)
+        return complain("not a number in range", text);
+    return true;
+}
+
+static bool loopback4(struct options *o, const char *host, long port)
+{
+    struct sockaddr_in *in = (struct sockaddr_in *)&o->listen;
+    if (inet_pton(AF_INET, host, &in->sin_addr) != 1 || ntohl(in->sin_addr.s_addr) >> 24 != IN_LOOPBACKNET)
+        return false;
+    /* localhost need not lead to the other addresses of 127.0.0.0/8, nor to ::1 */
+    const bool usual = in->sin_addr.s_addr == htonl(INADDR_LOOPBACK);
+    (void)snprintf(o->host, sizeof o->host, "%s", usual ? "localhost" : host);
+    in->sin_family = AF_INET;
+    in->sin_port = htons((uint16_t)port);
+    o->listen_len = sizeof *in;
+    return true;
+}
+
+static bool loopback6(struct options *o, const char *host, long port)
+{
+    struct sockaddr_in6 *in = (struct sockaddr_in6 *)&o->listen;
+    if (strcmp(host, "[::1]") != 0 || inet_pton(AF_INET6, "::1", &in->sin6_addr) != 1)
+        return false;
+    (void)snprintf(o->host, sizeof o->host, "%s", host);
+    in->sin6_family = AF_INET6;
+    in->sin6_port = htons((uint16_t)port);
+    o->listen_len = sizeof *in;
+    return true;
+}
+
+/* The lab's keys lie about in the open and some of its answers are hostile: it stays on this machine. */
+static bool parse_listen(struct options *o, const char *value)
+{
+    char host[64];
+    long port = 0;
+    const char *colon = strrchr(value, ':');
+    memset(&o->listen, 0, sizeof o->listen);
+    if (colon == NULL || (size_t)(colon - value) >= sizeof host)
+        return complain("--listen wants ADDRESS:PORT", value);
+    memcpy(host, value, (size_t)(colon - value));
+    host[colon - value] = '\0';
+    if (!parse_number(colon + 1, 0, UINT16_MAX, &port))
+        return false;
+    if (!loopback4(o, host, port) && !loopback6(o, host, port))
+        return complain("--listen wants a loopback address (127.0.0.0/8 or [::1])", value);
+    return true;
+}
+
+static bool parse_user(struct options *o, const char *value)
+{
+    const char *colon = strchr(value, ':');
+    if (colon == NULL || colon == value)
+        return complain("--user", "wants NAME:SRC"); /* the value may hold a secret: not repeated */
+    if (o->user_count == LAB_MAX_USERS)
+        return complain("--user", "too many");
+    struct user *user = &o->users[o->user_count];
+    user->password = source_read(colon + 1);
+    if (user->password == NULL)
+        return false;
+    user->name = strndup(value, (size_t)(colon - value));
+    o->user_count++;
+    return user->name != NULL;
+}
+
+static bool parse_auth(struct options *o, const char *value)
+{
+    static const struct {
+        const char *name;
+        unsigned schemes;
+    } known[] = {
+        {"basic", AUTH_BASIC},
+        {"digest", AUTH_DIGEST_MD5},
+        {"digest-sha256", AUTH_DIGEST_SHA256},
+        {"both", AUTH_BASIC | AUTH_DIGEST_MD5 | AUTH_DIGEST_SHA256},
+        {"none", 0},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (strcmp(known[i].name, value) == 0) {
+            o->auth = known[i].schemes;
+            return true;
+        }
+    }
+    return complain("unknown --auth", value);
+}
+
+static bool parse_tls(struct options *o, const char *value)
+{
+    if (strcmp(value, "1.2") == 0)
+        o->tls_version = TLS1_2_VERSION;
+    else if (strcmp(value, "1.3") == 0)
+        o->tls_version = TLS1_3_VERSION;
+    else
+        return complain("--tls wants 1.2 or 1.3", value);
+    return true;
+}
+
+static bool parse_key_type(struct options *o, const char *value)
+{
+    if (strcmp(value, "ec") != 0 && strcmp(value, "rsa") != 0)
+        return complain("--key-type wants ec or rsa", value);
+    o->key_type = value;
+    return true;
+}
+
+static bool parse_one(struct options *o, int id, const char *value)
+{
+    switch (id) {
+    case OPT_DIR:
+        o->dir = value;
+        return true;
+    case OPT_LISTEN:
+        return parse_listen(o, value);
+    case OPT_USER:
+        return parse_user(o, value);
+    case OPT_AUTH:
+        return parse_auth(o, value);
+    case OPT_PENDING:
+        return parse_number(value, 0, 1000000, &o->pending);
+    case OPT_RETRY_AFTER:
+        return parse_number(value, 0, 10 * LAB_YEAR, &o->retry_after);
+    case OPT_MISBEHAVE:
+        return misbehave_choose(o, value);
+    case OPT_CSRATTRS:
+        o->csrattrs = value;
+        return true;
+    case OPT_LIFETIME:
+        return parse_number(value, 1, 10 * LAB_YEAR, &o->lifetime);
+    case OPT_TLS:
+        return parse_tls(o, value);
+    case OPT_KEY_TYPE:
+        return parse_key_type(o, value);
+    default: /* getopt has said what is wrong */
+        return false;
+    }
+}
+
+enum options_verdict options_parse(struct options *o, int argc, char **argv)
+{
+    int id = 0;
+    *o = (struct options){.retry_after = 1, .lifetime = 90 * LAB_DAY, .key_type = "ec"};
+    (void)parse_auth(o, "both");
+    (void)loopback4(o, "127.0.0.1", 0);
+    while ((id = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+        if (id == OPT_HELP)
+            return fputs(help, stdout) < 0 ? OPTIONS_WRONG : OPTIONS_DONE;
+        if (id == OPT_LIST) {
+            misbehave_list(stdout);
+            return OPTIONS_DONE;
+        }
+        if (!parse_one(o, id, optarg))
+            return OPTIONS_WRONG;
+    }
+    if (optind < argc) {
+        (void)complain("unexpected argument", argv[optind]);
+        return OPTIONS_WRONG;
+    }
+    if (o->dir == NULL || *o->dir == '\0') {
+        (void)complain("--dir DIR is needed", "see --help");
+        return OPTIONS_WRONG;
+    }
+    return OPTIONS_RUN;
+}
+
+void options_clear(struct options *o)
+{
+    for (size_t i = 0; i < o->user_count; i++) {
+        free(o->users[i].name);
+        secret_free(o->users[i].password);
+    }
+    o->user_count = 0;
+}

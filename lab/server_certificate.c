@@ -1,0 +1,57 @@
+/* The lab's own TLS certificate: localhost, and a registration authority by its EKU. */
+#include "lab.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void server_certificate_describe(const struct ca *ca, struct mint *m)
+{
+    time_t now = time(NULL);
+    *m = (struct mint){
+        .cn = "localhost",
+        .key = ca->server_key,
+        .issuer = ca->issuing,
+        .signer = ca->issuing_key,
+        .not_before = now - LAB_DAY,
+        .not_after = now + LAB_YEAR,
+        .basic = "critical,CA:FALSE",
+        .key_usage = "critical,digitalSignature",
+        .eku = "serverAuth,1.3.6.1.5.5.7.3.28", /* id-kp-cmcRA, RFC 7030 3.6.1 */
+        .san = "DNS:localhost,IP:127.0.0.1,IP:::1",
+    };
+}
+
+/* Made anew at each start: its revocation URLs name the port that was free this time. */
+bool server_certificate_open(struct ca *ca, const char *host)
+{
+    char aia[160];
+    char cdp[160];
+    char san[160];
+    struct mint m;
+    bool ok = false;
+    char *key_path = path_join(ca->dir, "server.key");
+    char *pem_path = path_join(ca->dir, "server.pem");
+    if (key_path == NULL || pem_path == NULL)
+        goto cleanup;
+    if (file_exists(key_path))
+        ca->server_key = file_read_key(key_path);
+    else if ((ca->server_key = new_key("ec")) == NULL || !file_write_key(key_path, ca->server_key))
+        goto cleanup;
+    if (ca->server_key == NULL)
+        goto cleanup;
+    (void)snprintf(aia, sizeof aia, "caIssuers;URI:%s/issuing.cer", ca->http_base);
+    (void)snprintf(cdp, sizeof cdp, "URI:%s/issuing.crl", ca->http_base);
+    server_certificate_describe(ca, &m);
+    if (strncmp(host, "127.", 4) == 0) { /* the other names are there already */
+        (void)snprintf(san, sizeof san, "%s,IP:%s", m.san, host);
+        m.san = san;
+    }
+    m.aia = aia;
+    m.cdp = cdp;
+    ca->server = mint_certificate(&m);
+    ok = ca->server != NULL && file_write_certificate(pem_path, ca->server);
+cleanup:
+    free(key_path);
+    free(pem_path);
+    return ok;
+}
