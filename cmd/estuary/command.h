@@ -1,0 +1,305 @@
+/*
+ * The command: parse, call, print. Public headers of the library only.
+ *
+ * Functions that can fail return an exit code, 0 for done; the failure itself is kept in the context and
+ * printed once, at the end, as text or JSON.
+ */
+#ifndef COMMAND_H
+#define COMMAND_H
+
+#include <estuary/estuary.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#define PRINTF(fmt_index) __attribute__((format(printf, fmt_index, fmt_index + 1)))
+
+#define EXIT_DONE  0
+#define EXIT_OTHER 1
+
+/* Leaves through cleanup: when a step fails; `result` is the function's exit code. */
+#define TRY(expression)                                                                                      \
+    do {                                                                                                     \
+        result = (expression);                                                                               \
+        if (result != EXIT_DONE)                                                                             \
+            goto cleanup;                                                                                    \
+    } while (0)
+
+/* options.c: one table for all commands */
+
+typedef enum option_id {
+    OPT_JSON = 0,
+    OPT_QUIET,
+    OPT_VERBOSE,
+    OPT_LOG_FORMAT,
+    OPT_CONFIG,
+    OPT_FIPS,
+    OPT_CACHE,
+    OPT_HELP,
+    OPT_SERVER,
+    OPT_LABEL,
+    OPT_TRUST,
+    OPT_USER,
+    OPT_PASSWORD,
+    OPT_PREEMPTIVE_AUTH,
+    OPT_CERT,
+    OPT_KEY,
+    OPT_PIN,
+    OPT_INSECURE_KEY_PERMISSIONS,
+    OPT_ALLOW_EXPIRED,
+    OPT_TIMEOUT,
+    OPT_PROXY,
+    OPT_PROXY_USER,
+    OPT_PROXY_PASSWORD,
+    OPT_MAX_WAIT,
+    OPT_POP,
+    OPT_REVOCATION,
+    OPT_FINGERPRINT,
+    OPT_CSR,
+    OPT_SUBJECT,
+    OPT_SAN,
+    OPT_KEY_USAGE,
+    OPT_EKU,
+    OPT_EXTENSION,
+    OPT_CSRATTRS,
+    OPT_NEW_KEY,
+    OPT_KEY_OUT,
+    OPT_SAME_KEY,
+    OPT_OUT,
+    OPT_OUTPUT,
+    OPT_INSPECT,
+    OPT_CHAIN,
+    OPT_HOST,
+    OPT_AT,
+    OPT_COUNT
+} option_id;
+
+/* Where a value comes from; a later one replaces an earlier one. */
+typedef enum option_origin { ORIGIN_NONE = 0, ORIGIN_GLOBAL, ORIGIN_SECTION, ORIGIN_ARGUMENT } option_origin;
+
+#define OPTION_VALUES_MAX 256
+
+typedef struct option_value {
+    option_origin origin;
+    size_t count; /* of values; for flags: how often it was given */
+    const char **items;
+} option_value;
+
+typedef struct context context;
+
+typedef struct subcommand {
+    const char *name;
+    const char *summary;
+    const char *usage;      /* what follows the name, lines ended by \n */
+    const char *positional; /* NULL: none is taken */
+    unsigned mask;
+    int (*run)(context *ctx);
+} subcommand;
+
+/* The commands an option belongs to. */
+#define IN_BOOTSTRAP 0x01u
+#define IN_CACERTS   0x02u
+#define IN_CSRATTRS  0x04u
+#define IN_CSR       0x08u
+#define IN_ENROLL    0x10u
+#define IN_REENROLL  0x20u
+#define IN_VERIFY    0x40u
+#define IN_VERSION   0x80u
+
+/* The failure that ends the run. */
+typedef struct failure_info {
+    int exit_code;
+    char code[64];
+    const char *category;
+    char message[1024];
+    char detail[2048];
+    char remedy[512];
+    int http_status;
+    time_t retry_at;
+    bool retryable;
+} failure_info;
+
+struct context {
+    const subcommand *command; /* NULL before it is known */
+    option_value options[OPT_COUNT];
+    const char *positional;
+    char **owned; /* strings of the configuration file */
+    size_t n_owned;
+    bool json;
+    int verbosity; /* -1 with -q, else the number of -v */
+    estuary_error *err;
+    estuary_log *log;
+    failure_info failure;
+    json_t *result; /* printed with --json */
+    json_t *extra;  /* printed beside the error with --json */
+};
+
+extern const subcommand commands[]; /* ended by a NULL name */
+
+const subcommand *command_find(const char *name);
+int options_parse(context *ctx, int argc, char **argv);
+/* After the configuration file: what goes together and what does not. */
+int options_finish(context *ctx);
+void options_free(context *ctx);
+void options_help(const subcommand *command); /* NULL: the overview */
+
+/* As if it had not been given. */
+void option_forget(context *ctx, option_id id);
+bool option_given(const context *ctx, option_id id);
+/* The value, or the first; NULL when it was not given. */
+const char *option_text(const context *ctx, option_id id);
+const char *option_name(option_id id); /* "--server" */
+/* usage.option when it was not given. */
+int option_need(context *ctx, option_id id, const char *why);
+/* Of two that exclude each other the one from nearer to the user stays; both from there is an error. */
+int option_exclude(context *ctx, option_id a, option_id b);
+/* A whole number in min..max. */
+int option_number(context *ctx, option_id id, long min, long max, long *out);
+/* From the configuration file: `name` is the long name. `where` is for the error. */
+int option_set(context *ctx, const char *name, const char *value, option_origin origin, const char *where);
+
+/* config_file.c */
+
+int config_file_read(context *ctx, const char *path);
+
+/* output.c */
+
+/* Keeps the failure; returns its exit code. `code` must be in the library's error table. */
+int fail(context *ctx, const char *code, const char *remedy, const char *fmt, ...) PRINTF(4);
+/* The library's error in ctx->err; 0 when status is ESTUARY_OK. */
+int check(context *ctx, estuary_status status);
+int fail_memory(context *ctx);
+void failure_add_hint(context *ctx, const char *hint);
+
+/* A line of text on stdout, not with --json or -q. */
+void say(const context *ctx, const char *fmt, ...) PRINTF(2);
+/* "  name        text", not with --json or -q. */
+void say_row(const context *ctx, const char *name, const char *fmt, ...) PRINTF(3);
+/* What the caller asked for (PEM): also with -q, not with --json. */
+void say_raw(const context *ctx, const char *text);
+/* A warning to the log. */
+void warn(const context *ctx, const char *event, const char *message);
+
+/* Into ctx->result; text is cleaned. */
+void put_text(json_t *object, const char *name, const char *text);
+void put_time(json_t *object, const char *name, time_t at);
+void put(json_t *object, const char *name, json_t *value);
+
+/* Control bytes and what is not UTF-8 replaced; size > 0. */
+void clean_text(const char *text, char *out, size_t size);
+/* Prints result or failure; the process's exit code. */
+int output_finish(context *ctx, int result);
+
+#define TIME_TEXT_SIZE 32
+void time_text(time_t at, char out[TIME_TEXT_SIZE]);
+bool time_parse(const char *text, time_t *out);
+/* "in 30 days", "2 hours ago" */
+#define SPAN_TEXT_SIZE 48
+void span_text(time_t from, time_t to, char out[SPAN_TEXT_SIZE]);
+
+/* describe.c: certificates, requests and findings, in words and as JSON */
+
+typedef struct certificate_text {
+    char subject[512];
+    char issuer[512];
+    char serial[80];
+    char fingerprint[ESTUARY_FINGERPRINT_TEXT_SIZE];
+    char not_before[TIME_TEXT_SIZE];
+    char not_after[TIME_TEXT_SIZE];
+    time_t expires;
+} certificate_text;
+
+int describe_certificate(context *ctx, const X509 *certificate, certificate_text *out);
+json_t *certificate_json(const certificate_text *text);
+/* all: also what passed. */
+void say_findings(const context *ctx, const estuary_findings *findings, bool all);
+json_t *findings_json(const estuary_findings *findings);
+
+/* files.c */
+
+/* A small regular file; free(*out). */
+int read_small_file(context *ctx, const char *path, const char *code, unsigned char **out, size_t *len);
+int read_certificates(context *ctx, const char *path, STACK_OF(X509) **out);
+int read_request(context *ctx, const char *path, X509_REQ **out);
+/* To -o FILE, or to stdout; with --json as `name`. */
+int write_output(context *ctx, const char *name, const char *text);
+
+/* session.c */
+
+typedef struct tls_identity {
+    X509 *certificate;
+    STACK_OF(X509) *chain;
+    EVP_PKEY *key;
+} tls_identity;
+
+void identity_free(tls_identity *identity);
+/* --cert and --key, when given. */
+int identity_open(context *ctx, tls_identity *identity);
+/* --key with --pin. */
+int key_open(context *ctx, EVP_PKEY **out);
+/* Everything but credentials; nothing is read that only dialing needs. */
+int session_config(context *ctx, const tls_identity *identity, estuary_config **out);
+/* Passwords, read at the last moment. */
+int session_credentials(context *ctx, estuary_config *config);
+int session_client(context *ctx, const estuary_config *config, estuary_client **out);
+void session_client_free(estuary_client *client);
+int anchors_open(context *ctx, estuary_anchors **out);
+int log_open(context *ctx);
+void progress_clear(void);
+
+/* signals.c */
+
+void signals_set_up(bool json);
+void signals_watch(estuary_client *client); /* NULL: nothing to cancel */
+/* Around a call that cannot be cancelled and leaves nothing behind: a signal then just ends the process. */
+void signals_may_exit(bool yes);
+bool signals_came(void);
+
+/* request_input.c */
+
+/* Subject, names, usages and extensions of the options. */
+int request_names(context *ctx, estuary_csr *csr);
+bool request_names_given(const context *ctx);
+int request_report(context *ctx, const X509_REQ *request);
+char *request_to_pem(const X509_REQ *request); /* OPENSSL_free */
+
+/* enrollment.c: what enroll and reenroll share */
+
+typedef struct enroll_job {
+    estuary_operation operation;
+    tls_identity identity;
+    EVP_PKEY *key;        /* to certify; NULL while it is to be made, or when signed elsewhere */
+    bool make_key;        /* a new one, of `algorithm` */
+    bool algorithm_given; /* by the caller, so that nothing else may do */
+    char algorithm[64];
+    estuary_csr *csr;  /* NULL: `request` was signed elsewhere */
+    X509_REQ *request; /* --csr */
+    X509 *old;         /* lent; for reenroll */
+    estuary_config *config;
+    estuary_server *server;
+    estuary_store *store;
+    estuary_client *client;
+    estuary_enrollment *enrollment;
+    bool resumed;
+} enroll_job;
+
+int job_run(context *ctx, enroll_job *job);
+void job_free(enroll_job *job);
+/* summary.c */
+int job_report(context *ctx, const enroll_job *job);
+/* resume.c: takes over a pending request when it is the one asked for. */
+int job_load_pending(context *ctx, enroll_job *job);
+
+/* cacerts.c */
+int show_anchors(context *ctx, const estuary_anchors *anchors, bool words);
+
+int run_bootstrap(context *ctx);
+int run_cacerts(context *ctx);
+int run_csrattrs(context *ctx);
+int run_csr(context *ctx);
+int run_enroll(context *ctx);
+int run_reenroll(context *ctx);
+int run_verify(context *ctx);
+int run_version(context *ctx);
+
+#endif

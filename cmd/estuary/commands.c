@@ -1,0 +1,39 @@
+#include "command.h"
+
+#include <string.h>
+
+const subcommand commands[] = {
+    {"bootstrap", "fetch the CA certificates and confirm them by fingerprint",
+     "--server URL [--fingerprint FP]... [-o FILE]\n", NULL, IN_BOOTSTRAP, run_bootstrap},
+    {"cacerts", "fetch the CA certificates from a server that is trusted already",
+     "--server URL --trust FILE|system [-o FILE]\n", NULL, IN_CACERTS, run_cacerts},
+    {"csrattrs", "say what the server wants in a request", "--server URL --trust FILE|system\n", NULL,
+     IN_CSRATTRS, run_csrattrs},
+    {"csr", "make a certificate request, or look at one",
+     "(--key KEY | --new-key ALG --key-out FILE) --subject DN [--san TYPE:VALUE]... [-o FILE]\n"
+     "--inspect FILE\n",
+     NULL, IN_CSR, run_csr},
+    {"enroll", "get a certificate",
+     "--server URL --trust FILE|system --subject DN [--san TYPE:VALUE]... [--key KEY | --new-key ALG] "
+     "--out DIR\n"
+     "--server URL --trust FILE|system --csr FILE --out DIR\n",
+     NULL, IN_ENROLL, run_enroll},
+    {"reenroll", "renew a certificate",
+     "--server URL --trust FILE|system --cert FILE --key KEY [--same-key | --new-key ALG | --csr FILE] "
+     "--out DIR\n",
+     NULL, IN_REENROLL, run_reenroll},
+    {"verify", "check a certificate and say what was found",
+     "CERT [--chain FILE] [--trust FILE|system]... [--csr FILE] [--key KEY] [--host NAME] [--at TIME]\n",
+     "CERT", IN_VERIFY, run_verify},
+    {"version", "print the versions of the program and its libraries", "\n", NULL, IN_VERSION, run_version},
+    {0},
+};
+
+const subcommand *command_find(const char *name)
+{
+    for (const subcommand *c = commands; c->name != NULL; c++) {
+        if (strcmp(c->name, name) == 0)
+            return c;
+    }
+    return NULL;
+}

@@ -1,0 +1,86 @@
+#include "command.h"
+
+#include <openssl/crypto.h>
+#include <unistd.h>
+
+static int inspect(context *ctx)
+{
+    static const option_id building[] = {OPT_SUBJECT, OPT_SAN,     OPT_KEY_USAGE, OPT_EKU,   OPT_EXTENSION,
+                                         OPT_KEY,     OPT_NEW_KEY, OPT_KEY_OUT,   OPT_OUTPUT};
+    int result = EXIT_DONE;
+    X509_REQ *request = NULL;
+    for (size_t i = 0; i < sizeof(building) / sizeof(building[0]); i++)
+        TRY(option_exclude(ctx, OPT_INSPECT, building[i]));
+    TRY(read_request(ctx, option_text(ctx, OPT_INSPECT), &request));
+    TRY(request_report(ctx, request));
+cleanup:
+    X509_REQ_free(request);
+    return result;
+}
+
+static int get_key(context *ctx, EVP_PKEY **key)
+{
+    int result = EXIT_DONE;
+    TRY(option_exclude(ctx, OPT_KEY, OPT_NEW_KEY));
+    if (option_given(ctx, OPT_KEY)) {
+        if (option_given(ctx, OPT_KEY_OUT))
+            TRY(fail(ctx, "usage.option", NULL, "--key-out is for a new key"));
+        TRY(key_open(ctx, key));
+        goto cleanup;
+    }
+    if (!option_given(ctx, OPT_NEW_KEY))
+        TRY(fail(ctx, "usage.option", NULL, "either --key or --new-key is needed"));
+    TRY(option_need(ctx, OPT_KEY_OUT, "with --new-key"));
+    TRY(check(ctx, estuary_key_generate(option_text(ctx, OPT_NEW_KEY), key, ctx->err)));
+cleanup:
+    return result;
+}
+
+static int build(context *ctx, const estuary_csr *csr, EVP_PKEY *key)
+{
+    int result = EXIT_DONE;
+    X509_REQ *request = NULL;
+    char *pem = NULL;
+    const char *key_path = option_text(ctx, OPT_KEY_OUT);
+    TRY(check(ctx, estuary_csr_sign(csr, key, &request, ctx->err)));
+    pem = request_to_pem(request);
+    if (pem == NULL)
+        TRY(fail_memory(ctx));
+    /* the key first: a request without its key is of no use, and goes again with it */
+    if (key_path != NULL)
+        TRY(check(ctx, estuary_key_write(key, key_path, NULL, ctx->err)));
+    result = write_output(ctx, "csr_pem", pem);
+    if (result != EXIT_DONE && key_path != NULL)
+        (void)unlink(key_path);
+    if (result != EXIT_DONE)
+        goto cleanup;
+    put_text(ctx->result, "key", key_path != NULL ? key_path : option_text(ctx, OPT_KEY));
+    if (option_given(ctx, OPT_OUTPUT)) {
+        say(ctx, "Request written to %s", option_text(ctx, OPT_OUTPUT));
+        if (key_path != NULL)
+            say_row(ctx, "new key", "%s", key_path);
+    }
+cleanup:
+    X509_REQ_free(request);
+    OPENSSL_free(pem);
+    return result;
+}
+
+int run_csr(context *ctx)
+{
+    int result = EXIT_DONE;
+    EVP_PKEY *key = NULL;
+    estuary_csr *csr = NULL;
+    if (option_given(ctx, OPT_INSPECT))
+        return inspect(ctx);
+    if (!request_names_given(ctx))
+        TRY(fail(ctx, "usage.option", NULL, "a request needs --subject or --san"));
+    TRY(check(ctx, estuary_csr_new(&csr, ctx->err)));
+    TRY(request_names(ctx, csr));
+    TRY(get_key(ctx, &key));
+    TRY(build(ctx, csr, key));
+cleanup:
+    estuary_csr_free(csr);
+    EVP_PKEY_free(key);
+    return result;
+}

@@ -1,0 +1,71 @@
+#include "command.h"
+
+static const char *kind_word(estuary_csr_attribute_kind kind)
+{
+    switch (kind) {
+    case ESTUARY_CSRATTR_CHALLENGE_PASSWORD:
+        return "challenge-password";
+    case ESTUARY_CSRATTR_KEY:
+        return "key";
+    case ESTUARY_CSRATTR_SIGNATURE:
+        return "signature";
+    case ESTUARY_CSRATTR_EXTENSIONS:
+        return "extensions";
+    case ESTUARY_CSRATTR_SUBJECT:
+        return "subject";
+    case ESTUARY_CSRATTR_UNKNOWN:
+        break;
+    }
+    return "unknown";
+}
+
+static void show(context *ctx, const estuary_csr_attributes *attributes)
+{
+    estuary_csr_attribute_kind kind;
+    const char *oid, *name, *words;
+    json_t *list = json_array();
+    size_t count = estuary_csr_attributes_count(attributes);
+    if (count == 0)
+        say(ctx, "The server wants nothing in particular in a request");
+    else
+        say(ctx, "What the server wants in a request");
+    for (size_t i = 0; estuary_csr_attributes_at(attributes, i, &kind, &oid, &name, &words); i++) {
+        say_row(ctx, kind == ESTUARY_CSRATTR_UNKNOWN ? "(not known)" : name, "%s%s%s%s", words,
+                kind == ESTUARY_CSRATTR_UNKNOWN ? " (" : "", kind == ESTUARY_CSRATTR_UNKNOWN ? name : "",
+                kind == ESTUARY_CSRATTR_UNKNOWN ? ")" : "");
+        json_t *row = json_object();
+        put_text(row, "kind", kind_word(kind));
+        put_text(row, "oid", oid);
+        put_text(row, "name", name);
+        put_text(row, "words", words);
+        if (list != NULL && row != NULL)
+            (void)json_array_append_new(list, row);
+        else
+            json_decref(row);
+    }
+    put(ctx->result, "attributes", list);
+    put(ctx->result, "wants_binding", json_boolean(estuary_csr_attributes_wants_binding(attributes)));
+    put_text(ctx->result, "key_algorithm", estuary_csr_attributes_key_algorithm(attributes));
+}
+
+int run_csrattrs(context *ctx)
+{
+    int result = EXIT_DONE;
+    tls_identity identity = {0};
+    estuary_config *config = NULL;
+    estuary_client *client = NULL;
+    estuary_csr_attributes *attributes = NULL;
+    TRY(identity_open(ctx, &identity));
+    TRY(session_config(ctx, &identity, &config));
+    TRY(session_credentials(ctx, config));
+    TRY(session_client(ctx, config, &client));
+    TRY(check(ctx, estuary_client_csrattrs(client, &attributes, ctx->err)));
+    progress_clear();
+    show(ctx, attributes);
+cleanup:
+    estuary_csr_attributes_free(attributes);
+    session_client_free(client);
+    estuary_config_free(config);
+    identity_free(&identity);
+    return result;
+}

@@ -1,0 +1,50 @@
+#include "command.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+static int help(const context *ctx)
+{
+    options_help(ctx->command);
+    return fflush(stdout) == 0 ? EXIT_DONE : EXIT_OTHER;
+}
+
+static int prepare(context *ctx)
+{
+    int result = EXIT_DONE;
+    if (ctx->command == NULL)
+        TRY(fail(ctx, "usage.option", "estuary --help lists the commands", "a command is missing"));
+    if (option_given(ctx, OPT_CONFIG))
+        TRY(config_file_read(ctx, option_text(ctx, OPT_CONFIG)));
+    TRY(options_finish(ctx));
+    /* before anything of OpenSSL is used (T11) */
+    if (option_given(ctx, OPT_FIPS))
+        TRY(check(ctx, estuary_process_enable_fips(ctx->err)));
+    TRY(log_open(ctx));
+cleanup:
+    return result;
+}
+
+int main(int argc, char **argv)
+{
+    context ctx = {.err = estuary_error_new(), .result = json_object(), .extra = json_object()};
+    int result = ctx.err == NULL || ctx.result == NULL || ctx.extra == NULL ? fail_memory(&ctx)
+                                                                            : options_parse(&ctx, argc, argv);
+    if (result == EXIT_DONE && option_given(&ctx, OPT_HELP)) {
+        result = help(&ctx);
+    } else {
+        signals_set_up(ctx.json);
+        if (result == EXIT_DONE)
+            result = prepare(&ctx);
+        if (result == EXIT_DONE)
+            result = ctx.command->run(&ctx);
+        result = output_finish(&ctx, result);
+    }
+    options_free(&ctx);
+    estuary_log_free(ctx.log);
+    estuary_error_free(ctx.err);
+    json_decref(ctx.result);
+    json_decref(ctx.extra);
+    return result;
+}
