@@ -19,6 +19,14 @@ static const char *kind_word(estuary_csr_attribute_kind kind)
     return "unknown";
 }
 
+/* Short enough for the column. */
+static const char *row_name(estuary_csr_attribute_kind kind)
+{
+    if (kind == ESTUARY_CSRATTR_CHALLENGE_PASSWORD)
+        return "binding";
+    return kind == ESTUARY_CSRATTR_UNKNOWN ? "ignored" : kind_word(kind);
+}
+
 static void show(context *ctx, const estuary_csr_attributes *attributes)
 {
     estuary_csr_attribute_kind kind;
@@ -30,9 +38,9 @@ static void show(context *ctx, const estuary_csr_attributes *attributes)
     else
         say(ctx, "What the server wants in a request");
     for (size_t i = 0; estuary_csr_attributes_at(attributes, i, &kind, &oid, &name, &words); i++) {
-        say_row(ctx, kind == ESTUARY_CSRATTR_UNKNOWN ? "(not known)" : name, "%s%s%s%s", words,
-                kind == ESTUARY_CSRATTR_UNKNOWN ? " (" : "", kind == ESTUARY_CSRATTR_UNKNOWN ? name : "",
-                kind == ESTUARY_CSRATTR_UNKNOWN ? ")" : "");
+        bool unknown = kind == ESTUARY_CSRATTR_UNKNOWN;
+        say_row(ctx, row_name(kind), "%s%s%s%s", words, unknown ? " (" : "", unknown ? name : "",
+                unknown ? ")" : "");
         json_t *row = json_object();
         put_text(row, "kind", kind_word(kind));
         put_text(row, "oid", oid);

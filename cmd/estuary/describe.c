@@ -84,12 +84,14 @@ void say_findings(const context *ctx, const estuary_findings *findings, bool all
     for (size_t i = 0; i < estuary_findings_count(findings); i++) {
         const char *what = "", *sentence = "";
         estuary_finding_state state = estuary_findings_at(findings, i, &what, NULL, &sentence);
-        if (!all && state == ESTUARY_FINDING_PASS)
+        /* in short: what is worth a thought; what nobody asked for is not */
+        bool unasked = state == ESTUARY_FINDING_UNKNOWN && strcmp(what, "revocation") != 0;
+        if (!all && (state == ESTUARY_FINDING_PASS || unasked))
             continue;
         if (all)
             say_row(ctx, state_word(state), "%-10s  %s", what, sentence);
         else
-            say_row(ctx, state_word(state), "%s: %s", what, sentence);
+            say_row(ctx, state == ESTUARY_FINDING_FAIL ? "FAIL" : "note", "%s: %s", what, sentence);
     }
 }
 

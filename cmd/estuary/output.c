@@ -181,7 +181,11 @@ static void print_failure(const context *ctx)
         char at[TIME_TEXT_SIZE], span[SPAN_TEXT_SIZE];
         time_text(f->retry_at, at);
         span_text(time(NULL), f->retry_at, span);
-        fprintf(stderr, "  retry at: %s (%s)\n", at, span);
+        /* the library's sentence may name the time already */
+        if (strstr(f->message, at) != NULL)
+            fprintf(stderr, "  that is: %s\n", span);
+        else
+            fprintf(stderr, "  retry at: %s (%s)\n", at, span);
     }
     if (f->remedy[0] != '\0')
         fprintf(stderr, "  hint: %s\n", f->remedy);

@@ -32,7 +32,8 @@ ESTUARY_EXPORT bool estuary_candidates_is_root(const estuary_candidates *candida
 
 /*
  * The roots whose SHA-256 is among the fingerprints (compared in constant time) become anchors.
- * ESTUARY_E_TRUST when none matches. Every fingerprint must match a root. The caller frees *out.
+ * Every fingerprint must match a root, else ESTUARY_E_TRUST; so it is when none is given. At most 64.
+ * The caller frees *out.
  */
 ESTUARY_EXPORT estuary_status estuary_candidates_confirm(const estuary_candidates *candidates,
                                                          const char *const *fingerprints, size_t n,

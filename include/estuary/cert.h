@@ -98,7 +98,10 @@ ESTUARY_EXPORT void estuary_expectation_free(estuary_expectation *expectation); 
 /* All setters take their own reference or copy. */
 ESTUARY_EXPORT estuary_status estuary_expectation_set_key(estuary_expectation *expectation,
                                                           const EVP_PKEY *key, estuary_error *err);
-/* Subject and subjectAltName must be those of the request. */
+/*
+ * Subject and subjectAltName must be those of the request, its extended key usages allowed, and the key its
+ * own unless estuary_expectation_set_key() named another.
+ */
 ESTUARY_EXPORT estuary_status estuary_expectation_set_request(estuary_expectation *expectation,
                                                               const X509_REQ *request, estuary_error *err);
 /* Path to these anchors, with `untrusted` (may be NULL) as helpers. */

@@ -22,7 +22,10 @@ ESTUARY_EXPORT estuary_status estuary_client_new(const estuary_config *config, e
                                                  estuary_error *err);
 ESTUARY_EXPORT void estuary_client_free(estuary_client *client); /* NULL is fine */
 
-/* The running call ends with ESTUARY_E_CANCELLED as soon as it can. From any thread or signal handler. */
+/*
+ * The running call ends with ESTUARY_E_CANCELLED as soon as it can, and so does every later one: a cancelled
+ * client stays cancelled. From any thread or signal handler.
+ */
 ESTUARY_EXPORT void estuary_client_cancel(estuary_client *client);
 
 /*
@@ -41,8 +44,11 @@ ESTUARY_EXPORT estuary_status estuary_client_csrattrs(estuary_client *client, es
  *
  * ESTUARY_OK               *out is ISSUED: certificate, chain and findings are in it
  * ESTUARY_E_PENDING        *out is PENDING: save it, resume it later
- * ESTUARY_E_CERTIFICATE    *out is FAILED when a certificate came that did not pass; for the record
- * anything else            *out is NULL
+ * ESTUARY_E_CERTIFICATE    *out is FAILED when a certificate came that did not pass; for the record. NULL
+ * when the request itself was refused before sending anything else            *out is NULL
+ *
+ * The issued certificate must chain to the config's explicit anchors. With the system's store it must chain
+ * to what the same server's /cacerts answers over the verified session (RFC 7030 4.1.3).
  *
  * The caller frees *out.
  */

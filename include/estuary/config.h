@@ -63,8 +63,9 @@ ESTUARY_EXPORT estuary_status estuary_config_set_proxy(estuary_config *config, c
                                                        estuary_error *err);
 
 /*
- * Accept any server certificate. Warned about once, counted ("insecure_sessions_total"). Only cacerts
- * runs under it, and neither HTTP credentials nor a client certificate are sent (T4, RFC 7030 4.1.1).
+ * Accept any server certificate. Warned about once a client, counted for each session
+ * ("insecure_sessions_total"). Only cacerts runs under it, and neither HTTP credentials nor a client
+ * certificate are sent (T4, RFC 7030 4.1.1).
  */
 ESTUARY_EXPORT estuary_status estuary_config_insecure_accept_any_server(estuary_config *config,
                                                                         estuary_error *err);

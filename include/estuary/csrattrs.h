@@ -1,5 +1,5 @@
 /*
- * csrattrs.h: what a server wants in a certificate request (RFC 7030 4.5.2, RFC 8951 3.4... RFC 9908).
+ * csrattrs.h: what a server wants in a certificate request (RFC 7030 4.5.2, RFC 8951 3.2.5).
  */
 #ifndef ESTUARY_CSRATTRS_H
 #define ESTUARY_CSRATTRS_H

@@ -15,7 +15,7 @@ extern "C" {
 
 typedef struct estuary_renewal_policy estuary_renewal_policy;
 
-/* Renews when a third of the lifetime is left, with a margin of 1 hour. The caller frees *out. */
+/* Renews when a third of the lifetime is left. The caller frees *out. */
 ESTUARY_EXPORT estuary_status estuary_renewal_policy_new(estuary_renewal_policy **out, estuary_error *err);
 ESTUARY_EXPORT void estuary_renewal_policy_free(estuary_renewal_policy *policy); /* NULL is fine */
 

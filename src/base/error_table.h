@@ -1,6 +1,6 @@
 /*
  * Every error there is: EST_ERROR(NAME, code, category, exit, retryable, sentence, remedy).
- * The library, the command's exit codes, the manual page and the tests are made from this table.
+ * The library, the command's exit codes, docs/errors.md and the tests are made from this table.
  * Category and code are stable API. Sentences are for people: what was wrong, and where.
  */
 #ifndef EST_ERROR

@@ -122,4 +122,11 @@ void est_path_clear(est_path *path);
 /* One sentence; `whose` is "the server's certificate" or "the certificate". */
 void est_path_describe(const est_path *path, const char *whose, char *out, size_t size);
 
+/* findings.c, expectation.c */
+
+/* Lent: the path behind a passed "chain" finding, leaf first, root last; else NULL. */
+const STACK_OF(X509) *est_findings_get0_path(const estuary_findings *findings);
+/* Without a copy: request must outlive the expectation. */
+void est_expectation_lend_request(estuary_expectation *expectation, const X509_REQ *request);
+
 #endif

@@ -20,7 +20,7 @@ static EVP_PKEY *expected_key(const estuary_expectation *expectation)
 {
     if (expectation->key != NULL || expectation->request == NULL)
         return expectation->key;
-    return X509_REQ_get0_pubkey(expectation->request);
+    return X509_REQ_get0_pubkey((X509_REQ *)expectation->request);
 }
 
 static estuary_status check_key(X509 *certificate, const estuary_expectation *expectation,
@@ -240,6 +240,8 @@ static estuary_status check_chain(X509 *certificate, const estuary_expectation *
     EST_TRY(est_findings_add(
         findings, EST_PASS, "chain", EST_OK_CODE,
         est_printf("chains to the trust anchor \"%s\" over %d certificates", text, count), err));
+    est_findings_set0_path(findings, path.chain);
+    path.chain = NULL;
 cleanup:
     est_path_clear(&path);
     return status;

@@ -15,7 +15,7 @@ void estuary_expectation_free(estuary_expectation *expectation)
     if (expectation == NULL)
         return;
     EVP_PKEY_free(expectation->key);
-    X509_REQ_free(expectation->request);
+    X509_REQ_free(expectation->own_request);
     estuary_anchors_free(expectation->anchors);
     sk_X509_pop_free(expectation->untrusted, X509_free);
     est_free(expectation->host);
@@ -35,15 +35,34 @@ estuary_status estuary_expectation_set_key(estuary_expectation *expectation, con
     return ESTUARY_OK;
 }
 
+/* Over its DER: X509_REQ_dup() of OpenSSL 3.0 crashes when memory runs short. */
+static X509_REQ *copy_request(const X509_REQ *request)
+{
+    unsigned char *der = NULL;
+    int len = i2d_X509_REQ(request, &der);
+    const unsigned char *in = der;
+    X509_REQ *copy = len <= 0 ? NULL : d2i_X509_REQ(NULL, &in, len);
+    OPENSSL_free(der);
+    return copy;
+}
+
 estuary_status estuary_expectation_set_request(estuary_expectation *expectation, const X509_REQ *request,
                                                estuary_error *err)
 {
-    X509_REQ *copy = request == NULL ? NULL : X509_REQ_dup(request);
+    X509_REQ *copy = request == NULL ? NULL : copy_request(request);
     if (request != NULL && copy == NULL)
         return est_fail_openssl(err, EST_MEMORY, NULL);
-    X509_REQ_free(expectation->request);
+    X509_REQ_free(expectation->own_request);
+    expectation->own_request = copy;
     expectation->request = copy;
     return ESTUARY_OK;
+}
+
+void est_expectation_lend_request(estuary_expectation *expectation, const X509_REQ *request)
+{
+    X509_REQ_free(expectation->own_request);
+    expectation->own_request = NULL;
+    expectation->request = request;
 }
 
 estuary_status estuary_expectation_set_anchors(estuary_expectation *expectation,

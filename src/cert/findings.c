@@ -11,6 +11,7 @@ struct finding {
 };
 
 struct estuary_findings {
+    STACK_OF(X509) *path; /* owned; NULL unless "chain" passed */
     size_t count;
     struct finding list[EST_FINDINGS_MAX];
 };
@@ -26,7 +27,19 @@ void estuary_findings_free(estuary_findings *findings)
         return;
     for (size_t i = 0; i < findings->count; i++)
         est_free(findings->list[i].sentence);
+    sk_X509_pop_free(findings->path, X509_free);
     est_free(findings);
+}
+
+void est_findings_set0_path(estuary_findings *findings, STACK_OF(X509) *path)
+{
+    sk_X509_pop_free(findings->path, X509_free);
+    findings->path = path;
+}
+
+const STACK_OF(X509) *est_findings_get0_path(const estuary_findings *findings)
+{
+    return findings->path;
 }
 
 estuary_status est_findings_add(estuary_findings *findings, est_finding_kind kind, const char *check,

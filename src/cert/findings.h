@@ -19,9 +19,12 @@ estuary_findings *est_findings_new(void); /* NULL when memory is short */
 estuary_status est_findings_add(estuary_findings *findings, est_finding_kind kind, const char *check,
                                 est_code code, char *sentence, estuary_error *err);
 
+void est_findings_set0_path(estuary_findings *findings, STACK_OF(X509) *path); /* takes path */
+
 struct estuary_expectation {
     EVP_PKEY *key;
-    X509_REQ *request;
+    const X509_REQ *request; /* own_request, or lent */
+    X509_REQ *own_request;
     estuary_anchors *anchors;
     STACK_OF(X509) *untrusted;
     char *host;

@@ -41,8 +41,7 @@ static bool label_is_valid(const char *label, size_t len)
         return false;
     for (size_t i = 0; i < len; i++) {
         char c = label[i];
-        /* the underscore is no LDH, but names in private networks have it */
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_'))
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'))
             return false;
     }
     return true;
@@ -69,7 +68,7 @@ static bool name_is_valid(const char *name)
 
 bool est_host_normalise(const char *host, char *out, size_t size, bool *is_ip)
 {
-    char name[HOST_SIZE];
+    char bare[HOST_SIZE], name[HOST_SIZE];
     bool ip = false;
     if (is_ip != NULL)
         *is_ip = false;
@@ -82,11 +81,13 @@ bool est_host_normalise(const char *host, char *out, size_t size, bool *is_ip)
             *is_ip = ip;
         return ip;
     }
-    if (!est_host_to_ascii(host, name, sizeof(name)))
+    /* the dot of a fully qualified name is no part of it (RFC 6125 knows none in a certificate) */
+    size_t bare_len = host_len > 1 && host[host_len - 1] == '.' ? host_len - 1 : host_len;
+    memcpy(bare, host, bare_len);
+    bare[bare_len] = '\0';
+    if (!est_host_to_ascii(bare, name, sizeof(name)))
         return false;
     size_t len = strlen(name);
-    if (len > 1 && name[len - 1] == '.')
-        name[--len] = '\0';
     for (size_t i = 0; i < len; i++)
         name[i] = name[i] >= 'A' && name[i] <= 'Z' ? (char)(name[i] - 'A' + 'a') : name[i];
     if (len > HOST_MAX || len >= size || !name_is_valid(name))

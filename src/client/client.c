@@ -5,12 +5,14 @@ static estuary_status on_ssl_ctx(void *arg, SSL_CTX *ctx, estuary_error *err)
     estuary_client *client = arg;
     est_session_reset(&client->session);
     client->session.trust = &client->trust;
-    if (client->config->accept_any) {
+    if (client->config->accept_any && !client->warned) {
+        client->warned = true;
         est_log(client->config->log, ESTUARY_LOG_WARNING, "trust.insecure",
                 "the server is not authenticated: anyone may have answered", "server",
                 estuary_server_url(client->config->server), NULL);
-        est_count(client->config->metrics, "insecure_sessions_total");
     }
+    if (client->config->accept_any)
+        est_count(client->config->metrics, "insecure_sessions_total");
     return est_trust_prepare(ctx, &client->session, err);
 }
 

@@ -46,6 +46,7 @@ struct estuary_client {
     est_session session; /* of the connection in use */
     est_http *http;
     atomic_bool cancelled;
+    bool warned;                     /* that the server is not authenticated */
     STACK_OF(X509) *ca_certificates; /* of /cacerts, fetched when a chain needs them; NULL before */
 };
 

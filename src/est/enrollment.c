@@ -80,7 +80,8 @@ estuary_status estuary_enrollment_new(estuary_operation operation, const estuary
             EST_FAIL_OPENSSL(EST_CRYPTO, NULL);
     }
     EST_TRY(take_request(enrollment, request, err));
-    EST_TRY(est_csr_refuse_broken(enrollment->request, err));
+    /* what we signed ourselves was verified with its public half right then */
+    EST_TRY(est_csr_refuse_broken(enrollment->request, enrollment->csr != NULL, err));
     if (operation == ESTUARY_OP_SIMPLEREENROLL)
         EST_TRY(check_unchanged(enrollment->request, enrollment->old, err));
     *out = enrollment;
@@ -197,18 +198,15 @@ estuary_status est_enrollment_take_certs(estuary_enrollment *enrollment, STACK_O
 }
 
 /* Leaf's issuer first, no root: what is sent along in a TLS handshake */
-static estuary_status build_chain(estuary_enrollment *enrollment, const estuary_expectation *expectation,
-                                  estuary_error *err)
+static estuary_status keep_chain(estuary_enrollment *enrollment, estuary_error *err)
 {
-    STACK_OF(X509) *path = NULL;
-    estuary_status status = estuary_cert_path(enrollment->certificate, expectation, &path, err);
-    if (status != ESTUARY_OK)
-        return status;
-    X509_free(sk_X509_shift(path));
-    if (sk_X509_num(path) > 0 && est_certificate_is_root(sk_X509_value(path, sk_X509_num(path) - 1)))
-        X509_free(sk_X509_pop(path));
+    STACK_OF(X509) *chain = X509_chain_up_ref((STACK_OF(X509) *)est_findings_get0_path(enrollment->findings));
+    if (chain == NULL)
+        return est_fail_openssl(err, EST_CRYPTO, NULL);
+    X509_free(sk_X509_shift(chain));
+    X509_free(sk_X509_pop(chain)); /* paths end in an anchor; for a leaf that is one, both give NULL */
     sk_X509_pop_free(enrollment->chain, X509_free);
-    enrollment->chain = path;
+    enrollment->chain = chain;
     return ESTUARY_OK;
 }
 
@@ -240,7 +238,7 @@ estuary_status estuary_enrollment_check(estuary_enrollment *enrollment, const es
     EST_TRY(make_helpers(enrollment, helpers, &untrusted, err));
     EST_TRY(estuary_expectation_new(&expectation, err));
     EST_TRY(estuary_expectation_set_key(expectation, X509_REQ_get0_pubkey(enrollment->request), err));
-    EST_TRY(estuary_expectation_set_request(expectation, enrollment->request, err));
+    est_expectation_lend_request(expectation, enrollment->request);
     EST_TRY(estuary_expectation_set_anchors(expectation, anchors, untrusted, err));
     EST_TRY(estuary_expectation_set_limits(expectation, limits, err));
     estuary_expectation_set_time(expectation, now);
@@ -250,7 +248,7 @@ estuary_status estuary_enrollment_check(estuary_enrollment *enrollment, const es
     EST_TRY(estuary_findings_to_error(findings, err));
     if (!estuary_findings_acceptable(findings))
         EST_FAIL(EST_CERT, NULL);
-    EST_TRY(build_chain(enrollment, expectation, err));
+    EST_TRY(keep_chain(enrollment, err));
     enrollment->state = ESTUARY_STATE_ISSUED;
 
 cleanup:

@@ -119,7 +119,9 @@ static estuary_status load_request(const json_t *object, estuary_enrollment *enr
         status = broken(err, "its PKCS#10 request is broken");
     ERR_clear_error();
     est_free(der);
-    return status == ESTUARY_OK ? est_csr_refuse_broken(enrollment->request, err) : status;
+    if (status == ESTUARY_OK)
+        status = est_csr_refuse_broken(enrollment->request, false, err);
+    return status == ESTUARY_E_CERTIFICATE ? broken(err, "its PKCS#10 request is damaged or weak") : status;
 }
 
 static estuary_status load_old(const json_t *object, estuary_enrollment *enrollment, estuary_error *err)

@@ -21,9 +21,10 @@ static int prereq_callback(void *arg, char *remote_ip, char *local_ip, int remot
     (void)remote_ip, (void)local_ip, (void)remote_port, (void)local_port;
     est_http *http = arg;
     if (http->attempts > 0 && http->status != 401 && http->call->body != NULL) {
-        (void)est_fail(http->failure, EST_NETWORK_CLOSED_EARLY,
-                       "%s closed the connection after it may have read the request, which is not sent twice",
-                       http->place);
+        bool reset = strstr(http->error_text, "reset by peer") != NULL;
+        (void)est_fail(http->failure, reset ? EST_NETWORK_RESET : EST_NETWORK_CLOSED_EARLY,
+                       "%s %s the connection after it may have read the request, which is not sent twice",
+                       http->place, reset ? "reset" : "closed");
         return CURL_PREREQFUNC_ABORT;
     }
     http->attempts++;

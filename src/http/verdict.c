@@ -9,6 +9,9 @@ static estuary_status timed_out(est_http *http, estuary_error *err)
     if (http->attempts == 0)
         return est_fail(err, EST_NETWORK_TIMEOUT_CONNECT, "no session with %s within the time allowed",
                         http->place);
+    if (http->header_count == 0) /* a total no longer than the idle limit ends silence first */
+        return est_fail(err, EST_NETWORK_TIMEOUT_IDLE, "%s sent nothing within the time allowed",
+                        http->place);
     return est_fail(err, EST_NETWORK_TIMEOUT_TOTAL,
                     "the answer of %s was not complete within the time allowed", http->place);
 }
@@ -29,6 +32,8 @@ static estuary_status receiving_failed(est_http *http, estuary_error *err)
 {
     long os_error = 0;
     (void)curl_easy_getinfo(http->easy, CURLINFO_OS_ERRNO, &os_error);
+    if (strstr(http->error_text, "chunked-encoding") != NULL)
+        return est_fail(err, EST_PROTOCOL_HTTP, "a chunk of the server's answer has no valid length");
     if (os_error == ECONNRESET || strstr(http->error_text, "reset by peer") != NULL)
         return est_fail(err, EST_NETWORK_RESET, "%s reset the connection", http->place);
     if (http->status != 0)
@@ -47,6 +52,22 @@ static estuary_status connecting_failed(est_http *http, estuary_error *err)
         reason[0] = '\0';
     return est_fail(err, EST_NETWORK_CONNECT, "no connection to %s%s%s", http->place,
                     reason[0] == '\0' ? "" : ": ", reason);
+}
+
+static estuary_status no_memory(est_http *http, estuary_error *err)
+{
+    /* curl before 8.6 says so, too, when a header line outgrows its buffer */
+    if (http->attempts > 0 && http->body_bytes == 0)
+        return est_fail(err, EST_PROTOCOL_HEADERS,
+                        "a header line of the server's answer is longer than allowed");
+    return est_fail_memory(err);
+}
+
+static estuary_status not_http(est_http *http, estuary_error *err)
+{
+    if (strstr(http->error_text, "Content-Length") != NULL)
+        return est_fail(err, EST_PROTOCOL_LENGTH, "the server's Content-Length is not a number");
+    return est_fail(err, EST_PROTOCOL_HTTP, NULL);
 }
 
 static estuary_status name(est_http *http, CURLcode result, estuary_error *err)
@@ -75,10 +96,15 @@ static estuary_status name(est_http *http, CURLcode result, estuary_error *err)
     case CURLE_SEND_ERROR:
         return receiving_failed(http, err);
     case CURLE_OUT_OF_MEMORY:
-        return est_fail_memory(err);
+        return no_memory(http, err);
+#if LIBCURL_VERSION_NUM >= 0x080600
+    case CURLE_TOO_LARGE:
+        return est_fail(err, EST_PROTOCOL_HEADERS,
+                        "a header line of the server's answer is longer than allowed");
+#endif
     case CURLE_UNSUPPORTED_PROTOCOL: /* HTTP/0.9 */
     case CURLE_WEIRD_SERVER_REPLY:
-        return est_fail(err, EST_PROTOCOL_HTTP, NULL);
+        return not_http(http, err);
     case CURLE_BAD_CONTENT_ENCODING:
         return est_fail(err, EST_PROTOCOL_ENCODING, NULL);
     default:

@@ -50,8 +50,10 @@ estuary_status estuary_key_to_pem(const EVP_PKEY *key, const estuary_secret *pas
     BIO *bio = BIO_new(BIO_s_mem()); /* its buffer is wiped when freed */
     if (bio == NULL)
         EST_FAIL_OPENSSL(EST_MEMORY, NULL);
-    if (key == NULL || (info = EVP_PKEY2PKCS8(key)) == NULL)
-        EST_FAIL_OPENSSL(EST_KEY, "the key has no private half that can be written to a file");
+    if (key == NULL || (info = EVP_PKEY2PKCS8(key)) == NULL) {
+        ERR_clear_error(); /* OpenSSL 3.0 calls a missing private half a shortage of memory */
+        EST_FAIL(EST_KEY, "the key has no private half that can be written to a file");
+    }
     if (passphrase != NULL)
         EST_TRY(put_encrypted(bio, info, passphrase, err));
     else if (PEM_write_bio_PKCS8_PRIV_KEY_INFO(bio, info) != 1)

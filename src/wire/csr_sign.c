@@ -116,17 +116,6 @@ cleanup:
     return status;
 }
 
-/* What is decoded keeps its bytes: the same request can be sent again and again (E7). */
-static X509_REQ *settle(const X509_REQ *request)
-{
-    uint8_t *der = NULL;
-    int len = i2d_X509_REQ((X509_REQ *)request, &der);
-    const uint8_t *at = der;
-    X509_REQ *settled = len > 0 ? d2i_X509_REQ(NULL, &at, len) : NULL;
-    OPENSSL_free(der);
-    return settled;
-}
-
 estuary_status estuary_csr_sign(const estuary_csr *csr, EVP_PKEY *key, X509_REQ **out, estuary_error *err)
 {
     estuary_status status = ESTUARY_OK;
@@ -138,9 +127,8 @@ estuary_status estuary_csr_sign(const estuary_csr *csr, EVP_PKEY *key, X509_REQ 
         EST_FAIL_OPENSSL(EST_MEMORY, NULL);
     EST_TRY(fill(csr, key, request, err));
     EST_TRY(sign(csr, key, request, err));
-    *out = settle(request);
-    if (*out == NULL)
-        EST_FAIL_OPENSSL(EST_CRYPTO, NULL);
+    *out = request;
+    request = NULL;
 cleanup:
     X509_REQ_free(request);
     return status;

@@ -79,6 +79,7 @@ estuary_csr *est_csr_dup(const estuary_csr *csr); /* NULL when memory is short *
 bool est_request_changes_subject(const X509_REQ *request);
 
 /* csr_inspect.c: the first flaw as an error; what E5 refuses before submission. */
-estuary_status est_csr_refuse_broken(const X509_REQ *request, estuary_error *err);
+estuary_status est_csr_refuse_broken(const X509_REQ *request, bool signature_is_known_good,
+                                     estuary_error *err);
 
 #endif

@@ -33,7 +33,8 @@ static EVP_PKEY *new_key(const char *kind)
 static void set_name(X509_NAME *name, const char *cn)
 {
     if (cn != NULL)
-        MUST(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)cn, -1, -1, 0) == 1);
+        MUST(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)cn, -1, -1, 0) ==
+             1);
 }
 
 static void add_extension(X509 *cert, X509 *issuer, int nid, const char *value)
@@ -126,8 +127,7 @@ made make_cert(const recipe *how)
     if (!how->version_1)
         add_extensions(out.cert, issuer, how);
     EVP_PKEY *signer = how->issuer == NULL ? out.key : how->issuer->key;
-    MUST(X509_sign(out.cert, signer, EVP_get_digestbyname(how->digest == NULL ? "SHA256" : how->digest)) >
-         0);
+    MUST(X509_sign(out.cert, signer, EVP_get_digestbyname(how->digest == NULL ? "SHA256" : how->digest)) > 0);
     if (how->broken_signature)
         out.cert = break_signature(out.cert);
     return out;
@@ -135,8 +135,10 @@ made make_cert(const recipe *how)
 
 made make_ca(const char *cn, const made *issuer)
 {
-    return make_cert(&(recipe){
-        .cn = cn, .issuer = issuer, .constraints = "critical,CA:TRUE", .usage = "critical,keyCertSign,cRLSign"});
+    return make_cert(&(recipe){.cn = cn,
+                               .issuer = issuer,
+                               .constraints = "critical,CA:TRUE",
+                               .usage = "critical,keyCertSign,cRLSign"});
 }
 
 made make_server(const char *san, const made *issuer)

@@ -19,7 +19,7 @@ typedef struct recipe {
     const char *kind;   /* of the new key: "P-256" (NULL), "P-192", "rsa:1024" */
     const char *digest; /* "SHA256" when NULL */
     const char *constraints, *usage, *purposes, *san, *names; /* extension values as in openssl.cnf */
-    long from, to;      /* seconds from now; 0 and 0: an hour ago to tomorrow */
+    long from, to;         /* seconds from now; 0 and 0: an hour ago to tomorrow */
     const char *not_after; /* GeneralizedTime that replaces it */
     const char *serial;    /* hex; NULL: 1234 */
     bool unknown_critical; /* an extension nobody knows */
@@ -29,9 +29,9 @@ typedef struct recipe {
 } recipe;
 
 made make_cert(const recipe *how);
-made make_ca(const char *cn, const made *issuer);     /* with basicConstraints and keyCertSign */
+made make_ca(const char *cn, const made *issuer);      /* with basicConstraints and keyCertSign */
 made make_server(const char *san, const made *issuer); /* serverAuth, "CN=server" */
-made make_client(const char *cn, const made *issuer); /* clientAuth */
+made make_client(const char *cn, const made *issuer);  /* clientAuth */
 void free_made(made *gone);
 X509_REQ *make_request(const char *cn, const char *san, const char *purposes, EVP_PKEY *key);
 /* PEM of certs in this order, NULL-terminated; freed with OPENSSL_free(). */

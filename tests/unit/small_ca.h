@@ -23,7 +23,8 @@ typedef struct small_cert {
 static inline X509_NAME *small_name(const char *cn)
 {
     X509_NAME *name = X509_NAME_new();
-    assert_int_equal(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)cn, -1, -1, 0), 1);
+    assert_int_equal(
+        X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)cn, -1, -1, 0), 1);
     return name;
 }
 
@@ -46,8 +47,9 @@ static inline X509 *small_issue(X509 *issuer, EVP_PKEY *issuer_key, const small_
     assert_int_equal(X509_set_version(cert, X509_VERSION_3), 1);
     assert_int_equal(ASN1_INTEGER_set(X509_get_serialNumber(cert), ++serial), 1);
     assert_int_equal(X509_set_subject_name(cert, (X509_NAME *)what->subject), 1);
-    assert_int_equal(
-        X509_set_issuer_name(cert, issuer == NULL ? (X509_NAME *)what->subject : X509_get_subject_name(issuer)), 1);
+    assert_int_equal(X509_set_issuer_name(cert, issuer == NULL ? (X509_NAME *)what->subject
+                                                               : X509_get_subject_name(issuer)),
+                     1);
     assert_non_null(X509_gmtime_adj(X509_getm_notBefore(cert), (long)(preset ? -3600 : what->from)));
     assert_non_null(X509_gmtime_adj(X509_getm_notAfter(cert), (long)(preset ? 86400 : what->to)));
     assert_int_equal(X509_set_pubkey(cert, (EVP_PKEY *)what->key), 1);
@@ -94,7 +96,8 @@ static inline int small_certs_only(X509 *const *certs, size_t n, const char *con
     sign->contents->type = OBJ_nid2obj(NID_pkcs7_data);
     if (content != NULL) {
         sign->contents->d.data = ASN1_OCTET_STRING_new();
-        assert_int_equal(ASN1_OCTET_STRING_set(sign->contents->d.data, (const unsigned char *)content, -1), 1);
+        assert_int_equal(ASN1_OCTET_STRING_set(sign->contents->d.data, (const unsigned char *)content, -1),
+                         1);
     }
     assert_int_equal(ASN1_INTEGER_set(sign->version, 1), 1);
     if (n > 0)

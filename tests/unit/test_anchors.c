@@ -140,7 +140,8 @@ static void test_union(void **state)
 {
     estuary_anchors *a = NULL, *b = NULL, *system = NULL, *both = NULL;
     estuary_error *err = estuary_error_new();
-    STACK_OF(X509) *one = make_stack(root.cert, middle.cert, NULL), *two = make_stack(other.cert, root.cert, NULL);
+    STACK_OF(X509) *one = make_stack(root.cert, middle.cert, NULL),
+                   *two = make_stack(other.cert, root.cert, NULL);
     (void)state;
     assert_int_equal(estuary_anchors_from_certs(one, &a, NULL), ESTUARY_OK);
     assert_int_equal(estuary_anchors_from_certs(two, &b, NULL), ESTUARY_OK);
@@ -167,8 +168,11 @@ static void test_union(void **state)
 
 static made rollover(const made *subject, const made *issuer)
 {
-    return make_cert(&(recipe){.cn = "root", .issuer = issuer, .key = subject->key,
-                               .constraints = "critical,CA:TRUE", .usage = "keyCertSign"});
+    return make_cert(&(recipe){.cn = "root",
+                               .issuer = issuer,
+                               .key = subject->key,
+                               .constraints = "critical,CA:TRUE",
+                               .usage = "keyCertSign"});
 }
 
 /* E1: RFC 4210 4.4 */
@@ -178,8 +182,7 @@ static void test_cacerts(void **state)
     made old_with_new = rollover(&root, &fresh), new_with_old = rollover(&fresh, &root);
     estuary_anchors *anchors = NULL;
     estuary_error *err = estuary_error_new();
-    STACK_OF(X509) *certs =
-        make_stack(new_with_old.cert, middle.cert, old_with_new.cert, fresh.cert, NULL);
+    STACK_OF(X509) *certs = make_stack(new_with_old.cert, middle.cert, old_with_new.cert, fresh.cert, NULL);
     (void)state;
     assert_int_equal(est_anchors_from_cacerts(certs, &anchors, NULL), ESTUARY_OK);
     assert_int_equal(sk_X509_num(estuary_anchors_get0_roots(anchors)), 1);
@@ -206,15 +209,23 @@ static void test_bootstrap(void **state)
     made stranger = make_ca("root", NULL); /* the same name, and nobody vouches */
     made stranger_middle = make_ca("stranger's middle", &stranger);
     made new_with_old = rollover(&fresh, &root);
-    made cross = make_cert(&(recipe){.cn = "other root", .issuer = &root, .key = other.key,
-                                     .constraints = "critical,CA:TRUE", .usage = "keyCertSign"});
-    made weak = make_cert(&(recipe){.cn = "root", .issuer = &root, .key = stranger.key, .digest = "SHA1",
-                                    .constraints = "critical,CA:TRUE", .usage = "keyCertSign"});
+    made cross = make_cert(&(recipe){.cn = "other root",
+                                     .issuer = &root,
+                                     .key = other.key,
+                                     .constraints = "critical,CA:TRUE",
+                                     .usage = "keyCertSign"});
+    made weak = make_cert(&(recipe){.cn = "root",
+                                    .issuer = &root,
+                                    .key = stranger.key,
+                                    .digest = "SHA1",
+                                    .constraints = "critical,CA:TRUE",
+                                    .usage = "keyCertSign"});
     estuary_anchors *confirmed = NULL, *anchors = NULL;
     estuary_error *err = estuary_error_new();
     STACK_OF(X509) *roots = make_stack(root.cert, NULL);
-    STACK_OF(X509) *certs = make_stack(stranger_middle.cert, leaf.cert, new_with_old.cert, fresh.cert,
-                                       stranger.cert, other.cert, cross.cert, weak.cert, middle.cert, root.cert, NULL);
+    STACK_OF(X509) *certs =
+        make_stack(stranger_middle.cert, leaf.cert, new_with_old.cert, fresh.cert, stranger.cert, other.cert,
+                   cross.cert, weak.cert, middle.cert, root.cert, NULL);
     (void)state;
     assert_int_equal(estuary_anchors_from_certs(roots, &confirmed, NULL), ESTUARY_OK);
     assert_int_equal(est_anchors_from_bootstrap(certs, confirmed, &anchors, NULL), ESTUARY_OK);
@@ -270,8 +281,9 @@ static void test_certs_from_file(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bundle), cmocka_unit_test(test_der),     cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_bounds), cmocka_unit_test(test_union),   cmocka_unit_test(test_cacerts),
+        cmocka_unit_test(test_bundle),    cmocka_unit_test(test_der),
+        cmocka_unit_test(test_refused),   cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_union),     cmocka_unit_test(test_cacerts),
         cmocka_unit_test(test_bootstrap), cmocka_unit_test(test_certs_from_file),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -43,7 +43,8 @@ static void rfc4648_vectors(void **state)
     for (size_t i = 0; i < COUNT_OF(vectors); i++) {
         char *text = NULL, wanted[32] = "";
         assert_decodes(vectors[i].text, vectors[i].bytes);
-        assert_ok(est_base64_encode((const uint8_t *)vectors[i].bytes, strlen(vectors[i].bytes), &text, err), err);
+        assert_ok(est_base64_encode((const uint8_t *)vectors[i].bytes, strlen(vectors[i].bytes), &text, err),
+                  err);
         if (vectors[i].text[0] != '\0') {
             memcpy(wanted, vectors[i].text, strlen(vectors[i].text));
             memcpy(wanted + strlen(wanted), "\r\n", 3);
@@ -99,7 +100,8 @@ static void every_damaged_byte(void **state)
             size_t len = 0;
             memcpy(copy, text, 8);
             copy[i] = (uint8_t)c;
-            bool plain = c != 0 && strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", c) != NULL;
+            bool plain = c != 0 && strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
+                                          c) != NULL;
             bool blank = c != 0 && strchr(" \t\r\n", c) != NULL;
             /* a blank makes a group too short; '=' fits only where it stood, or in front of it */
             bool good = plain || (c == '=' && i >= 6);
@@ -144,7 +146,8 @@ static void refusals(void **state)
         assert_refuses(rows[i].text, rows[i].code);
     uint8_t *out = NULL;
     size_t len = 0;
-    assert_failed(est_base64_decode((const uint8_t *)"Zm\0v", 4, 100, &out, &len, err), err, "protocol.base64");
+    assert_failed(est_base64_decode((const uint8_t *)"Zm\0v", 4, 100, &out, &len, err), err,
+                  "protocol.base64");
     assert_string_equal(estuary_error_message(err), "byte 3 of the server's answer is not base64");
 }
 
@@ -180,8 +183,12 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rfc4648_vectors),    cmocka_unit_test(lines_of_64), cmocka_unit_test(white_space_anywhere),
-        cmocka_unit_test(every_damaged_byte), cmocka_unit_test(refusals),    cmocka_unit_test(the_result_is_bounded),
+        cmocka_unit_test(rfc4648_vectors),
+        cmocka_unit_test(lines_of_64),
+        cmocka_unit_test(white_space_anywhere),
+        cmocka_unit_test(every_damaged_byte),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(the_result_is_bounded),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -22,48 +22,118 @@ typedef struct row {
 
 static const row rows[] = {
     {.name = "good", .code = "", .root = {CA}, .middle = {CA}, .leaf = {LEAF}},
-    {.name = "unknown issuer", .code = "cert.unknown-issuer", .words = "\"CN=middle\"", .root = {CA},
-     .middle = {CA}, .leaf = {LEAF}, .no_middle = true},
-    {.name = "unknown root", .code = "cert.unknown-root", .words = "\"CN=root\"", .root = {CA}, .middle = {CA},
-     .leaf = {LEAF}, .no_root = true},
-    {.name = "bad signature", .code = "cert.bad-signature", .words = "\"CN=leaf\"", .root = {CA}, .middle = {CA},
+    {.name = "unknown issuer",
+     .code = "cert.unknown-issuer",
+     .words = "\"CN=middle\"",
+     .root = {CA},
+     .middle = {CA},
+     .leaf = {LEAF},
+     .no_middle = true},
+    {.name = "unknown root",
+     .code = "cert.unknown-root",
+     .words = "\"CN=root\"",
+     .root = {CA},
+     .middle = {CA},
+     .leaf = {LEAF},
+     .no_root = true},
+    {.name = "bad signature",
+     .code = "cert.bad-signature",
+     .words = "\"CN=leaf\"",
+     .root = {CA},
+     .middle = {CA},
      .leaf = {LEAF, .broken_signature = true}},
-    {.name = "bad CA signature", .code = "cert.bad-signature", .words = "\"CN=middle\"", .root = {CA},
-     .middle = {CA, .broken_signature = true}, .leaf = {LEAF}},
-    {.name = "CA expired", .code = "cert.ca-expired", .words = "\"CN=middle\" in its chain expired on 20",
-     .root = {CA}, .middle = {CA, .from = -3 * DAY, .to = -DAY}, .leaf = {LEAF}},
-    {.name = "root expired", .code = "cert.ca-expired", .words = "\"CN=root\"",
-     .root = {CA, .from = -3 * DAY, .to = -DAY}, .middle = {CA}, .leaf = {LEAF}},
-    {.name = "CA not yet valid", .code = "cert.ca-not-yet-valid", .words = "is not valid before 20", .root = {CA},
-     .middle = {CA, .from = DAY, .to = 2 * DAY}, .leaf = {LEAF}},
-    {.name = "not a CA", .code = "cert.invalid-ca", .words = "\"CN=middle\"", .root = {CA},
-     .middle = {.constraints = "CA:FALSE"}, .leaf = {LEAF}},
-    {.name = "no constraints", .code = "cert.invalid-ca", .root = {CA}, .middle = {.usage = "digitalSignature"},
+    {.name = "bad CA signature",
+     .code = "cert.bad-signature",
+     .words = "\"CN=middle\"",
+     .root = {CA},
+     .middle = {CA, .broken_signature = true},
      .leaf = {LEAF}},
-    {.name = "path length", .code = "cert.path-length", .words = "\"CN=root\"",
-     .root = {.constraints = "critical,CA:TRUE,pathlen:0", .usage = "keyCertSign"}, .middle = {CA}, .leaf = {LEAF}},
-    {.name = "names", .code = "cert.name-constraints", .root = {CA},
-     .middle = {CA, .names = "permitted;DNS:other.example"}, .leaf = {LEAF}},
-    {.name = "critical", .code = "cert.critical-extension", .root = {CA}, .middle = {CA},
+    {.name = "CA expired",
+     .code = "cert.ca-expired",
+     .words = "\"CN=middle\" in its chain expired on 20",
+     .root = {CA},
+     .middle = {CA, .from = -3 * DAY, .to = -DAY},
+     .leaf = {LEAF}},
+    {.name = "root expired",
+     .code = "cert.ca-expired",
+     .words = "\"CN=root\"",
+     .root = {CA, .from = -3 * DAY, .to = -DAY},
+     .middle = {CA},
+     .leaf = {LEAF}},
+    {.name = "CA not yet valid",
+     .code = "cert.ca-not-yet-valid",
+     .words = "is not valid before 20",
+     .root = {CA},
+     .middle = {CA, .from = DAY, .to = 2 * DAY},
+     .leaf = {LEAF}},
+    {.name = "not a CA",
+     .code = "cert.invalid-ca",
+     .words = "\"CN=middle\"",
+     .root = {CA},
+     .middle = {.constraints = "CA:FALSE"},
+     .leaf = {LEAF}},
+    {.name = "no constraints",
+     .code = "cert.invalid-ca",
+     .root = {CA},
+     .middle = {.usage = "digitalSignature"},
+     .leaf = {LEAF}},
+    {.name = "path length",
+     .code = "cert.path-length",
+     .words = "\"CN=root\"",
+     .root = {.constraints = "critical,CA:TRUE,pathlen:0", .usage = "keyCertSign"},
+     .middle = {CA},
+     .leaf = {LEAF}},
+    {.name = "names",
+     .code = "cert.name-constraints",
+     .root = {CA},
+     .middle = {CA, .names = "permitted;DNS:other.example"},
+     .leaf = {LEAF}},
+    {.name = "critical",
+     .code = "cert.critical-extension",
+     .root = {CA},
+     .middle = {CA},
      .leaf = {LEAF, .unknown_critical = true}},
-    {.name = "weak CA key", .code = "cert.ca-weak-key", .words = "\"CN=middle\"", .root = {CA},
-     .middle = {CA, .kind = "rsa:1024"}, .leaf = {LEAF}},
-    {.name = "weak CA digest", .code = "cert.ca-weak-signature", .words = "\"CN=middle\"", .root = {CA},
-     .middle = {CA, .digest = "SHA1"}, .leaf = {LEAF}},
+    {.name = "weak CA key",
+     .code = "cert.ca-weak-key",
+     .words = "\"CN=middle\"",
+     .root = {CA},
+     .middle = {CA, .kind = "rsa:1024"},
+     .leaf = {LEAF}},
+    {.name = "weak CA digest",
+     .code = "cert.ca-weak-signature",
+     .words = "\"CN=middle\"",
+     .root = {CA},
+     .middle = {CA, .digest = "SHA1"},
+     .leaf = {LEAF}},
     {.name = "root's own digest", .code = "", .root = {CA, .digest = "SHA1"}, .middle = {CA}, .leaf = {LEAF}},
-    {.name = "CA for another purpose", .code = "cert.ca-wrong-eku", .words = "\"CN=middle\"", .root = {CA},
-     .middle = {CA, .purposes = "emailProtection"}, .leaf = {LEAF}, .purpose = "serverAuth"},
-    {.name = "CA for this purpose", .code = "", .root = {CA}, .middle = {CA, .purposes = "serverAuth"},
-     .leaf = {LEAF}, .purpose = "serverAuth"},
-    {.name = "leaf expired is said elsewhere", .code = "", .root = {CA}, .middle = {CA},
+    {.name = "CA for another purpose",
+     .code = "cert.ca-wrong-eku",
+     .words = "\"CN=middle\"",
+     .root = {CA},
+     .middle = {CA, .purposes = "emailProtection"},
+     .leaf = {LEAF},
+     .purpose = "serverAuth"},
+    {.name = "CA for this purpose",
+     .code = "",
+     .root = {CA},
+     .middle = {CA, .purposes = "serverAuth"},
+     .leaf = {LEAF},
+     .purpose = "serverAuth"},
+    {.name = "leaf expired is said elsewhere",
+     .code = "",
+     .root = {CA},
+     .middle = {CA},
      .leaf = {LEAF, .from = -3 * DAY, .to = -DAY}},
-    {.name = "leaf weak is said elsewhere", .code = "", .root = {CA}, .middle = {CA},
+    {.name = "leaf weak is said elsewhere",
+     .code = "",
+     .root = {CA},
+     .middle = {CA},
      .leaf = {LEAF, .digest = "SHA1", .kind = "rsa:1024"}},
 };
 
-static void run_row(const row *row)
+static void run_row(const row *this)
 {
-    recipe root_recipe = row->root, middle_recipe = row->middle, leaf_recipe = row->leaf;
+    recipe root_recipe = this->root, middle_recipe = this->middle, leaf_recipe = this->leaf;
     root_recipe.cn = "root";
     made root = make_cert(&root_recipe), stranger = make_ca("stranger", NULL);
     middle_recipe.cn = "middle";
@@ -71,21 +141,21 @@ static void run_row(const row *row)
     made middle = make_cert(&middle_recipe);
     leaf_recipe.issuer = &middle;
     made leaf = make_cert(&leaf_recipe);
-    STACK_OF(X509) *trusted = make_stack(row->no_root ? stranger.cert : root.cert, NULL), *path = NULL;
-    STACK_OF(X509) *sent = make_stack(leaf.cert, root.cert, row->no_middle ? NULL : middle.cert, NULL);
+    STACK_OF(X509) *trusted = make_stack(this->no_root ? stranger.cert : root.cert, NULL), *path = NULL;
+    STACK_OF(X509) *sent = make_stack(leaf.cert, root.cert, this->no_middle ? NULL : middle.cert, NULL);
     estuary_anchors *anchors = NULL;
     estuary_expectation *expectation = NULL;
     estuary_error *err = estuary_error_new();
     assert_int_equal(estuary_anchors_from_certs(trusted, &anchors, NULL), ESTUARY_OK);
     assert_int_equal(estuary_expectation_new(&expectation, NULL), ESTUARY_OK);
     assert_int_equal(estuary_expectation_set_anchors(expectation, anchors, sent, NULL), ESTUARY_OK);
-    assert_int_equal(estuary_expectation_set_purpose(expectation, row->purpose, NULL), ESTUARY_OK);
+    assert_int_equal(estuary_expectation_set_purpose(expectation, this->purpose, NULL), ESTUARY_OK);
     estuary_status status = estuary_cert_path(leaf.cert, expectation, &path, err);
-    if (strcmp(estuary_error_code(err), row->code) != 0)
-        fail_msg("%s: \"%s\" %s", row->name, estuary_error_code(err), estuary_error_message(err));
-    if (row->words != NULL && strstr(estuary_error_message(err), row->words) == NULL)
-        fail_msg("%s: %s", row->name, estuary_error_message(err));
-    assert_int_equal(status, row->code[0] == '\0' ? ESTUARY_OK : ESTUARY_E_CERTIFICATE);
+    if (strcmp(estuary_error_code(err), this->code) != 0)
+        fail_msg("%s: \"%s\" %s", this->name, estuary_error_code(err), estuary_error_message(err));
+    if (this->words != NULL && strstr(estuary_error_message(err), this->words) == NULL)
+        fail_msg("%s: %s", this->name, estuary_error_message(err));
+    assert_int_equal(status, this->code[0] == '\0' ? ESTUARY_OK : ESTUARY_E_CERTIFICATE);
     if (status == ESTUARY_OK) {
         assert_int_equal(sk_X509_num(path), 3);
         assert_ptr_equal(sk_X509_value(path, 0), leaf.cert);
@@ -127,7 +197,8 @@ static void test_depth(void **state)
     estuary_error *err = estuary_error_new();
     assert_int_equal(estuary_anchors_from_certs(trusted, &anchors, NULL), ESTUARY_OK);
     for (int depth = 1; depth <= 4; depth++) {
-        est_path_query query = {.anchors = anchors, .leaf = chain[4].cert, .at = est_now(), .max_depth = depth};
+        est_path_query query = {
+            .anchors = anchors, .leaf = chain[4].cert, .at = est_now(), .max_depth = depth};
         est_path path = {0};
         assert_int_equal(est_path_find(&query, &path, err), ESTUARY_OK);
         assert_int_equal(path.flaw, depth < 3 ? EST_PATH_TOO_LONG : EST_PATH_OK);

@@ -50,7 +50,8 @@ static void bounded(void **state)
     assert_ok(parse(der, (size_t)len, limits, &count), err);
     assert_ok(estuary_limits_set(limits, ESTUARY_LIMIT_CERTIFICATES, 2, err), err);
     assert_failed(parse(der, (size_t)len, limits, &count), err, "protocol.too-many-certificates");
-    assert_string_equal(estuary_error_message(err), "the server's answer holds 3 certificates, more than the 2 allowed");
+    assert_string_equal(estuary_error_message(err),
+                        "the server's answer holds 3 certificates, more than the 2 allowed");
     estuary_limits_free(limits);
     OPENSSL_free(der);
 }
@@ -98,7 +99,8 @@ static void other_messages(void **state)
     assert_true(sk_X509_push(to, certs[0]) > 0);
     assert_cms_refused(CMS_sign(certs[0], key, NULL, content, CMS_BINARY), "protocol.cms-content");
     assert_int_equal(BIO_reset(content), 1);
-    assert_cms_refused(CMS_sign(certs[0], key, NULL, content, CMS_BINARY | CMS_DETACHED), "protocol.cms-signers");
+    assert_cms_refused(CMS_sign(certs[0], key, NULL, content, CMS_BINARY | CMS_DETACHED),
+                       "protocol.cms-signers");
     assert_int_equal(BIO_reset(content), 1);
     assert_cms_refused(CMS_encrypt(to, content, EVP_aes_128_cbc(), CMS_BINARY), "protocol.cms-type");
     assert_int_equal(BIO_reset(content), 1);
@@ -202,9 +204,9 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_to_three),       cmocka_unit_test(bounded),
-        cmocka_unit_test(wrong_shapes),       cmocka_unit_test(other_messages),
-        cmocka_unit_test(indefinite_lengths), cmocka_unit_test(cut_at_every_byte),
+        cmocka_unit_test(one_to_three),          cmocka_unit_test(bounded),
+        cmocka_unit_test(wrong_shapes),          cmocka_unit_test(other_messages),
+        cmocka_unit_test(indefinite_lengths),    cmocka_unit_test(cut_at_every_byte),
         cmocka_unit_test(damaged_at_every_byte),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

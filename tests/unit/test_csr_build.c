@@ -96,7 +96,7 @@ static void test_digests(void **state)
         assert_int_equal(estuary_csr_set_subject(csr, "CN=a", NULL), ESTUARY_OK);
         X509_REQ *request = sign(csr, key);
         assert_int_equal(X509_REQ_get_signature_nid(request), rows[i].signature);
-        assert_int_equal(est_csr_refuse_broken(request, NULL), ESTUARY_OK);
+        assert_int_equal(est_csr_refuse_broken(request, false, NULL), ESTUARY_OK);
         X509_REQ_free(request);
         estuary_csr_free(csr);
         EVP_PKEY_free(key);

@@ -67,10 +67,11 @@ static void the_exit_code_follows_from_the_category(void **state)
 {
     (void)state;
     static const int wanted[] = {
-        [ESTUARY_E_USAGE] = 2,   [ESTUARY_E_CONFIG] = 2,      [ESTUARY_E_NETWORK] = 4, [ESTUARY_E_TLS] = 5,
-        [ESTUARY_E_TRUST] = 5,   [ESTUARY_E_AUTH] = 6,        [ESTUARY_E_PENDING] = 7, [ESTUARY_E_SERVER] = 8,
-        [ESTUARY_E_PROTOCOL] = 8, [ESTUARY_E_CERTIFICATE] = 9, [ESTUARY_E_REVOKED] = 10, [ESTUARY_E_KEY] = 11,
-        [ESTUARY_E_CRYPTO] = 1,  [ESTUARY_E_IO] = 1,          [ESTUARY_E_MEMORY] = 1,
+        [ESTUARY_E_USAGE] = 2,        [ESTUARY_E_CONFIG] = 2,   [ESTUARY_E_NETWORK] = 4,
+        [ESTUARY_E_TLS] = 5,          [ESTUARY_E_TRUST] = 5,    [ESTUARY_E_AUTH] = 6,
+        [ESTUARY_E_PENDING] = 7,      [ESTUARY_E_SERVER] = 8,   [ESTUARY_E_PROTOCOL] = 8,
+        [ESTUARY_E_CERTIFICATE] = 9,  [ESTUARY_E_REVOKED] = 10, [ESTUARY_E_KEY] = 11,
+        [ESTUARY_E_CRYPTO] = 1,       [ESTUARY_E_IO] = 1,       [ESTUARY_E_MEMORY] = 1,
         [ESTUARY_E_UNSUPPORTED] = 12, [ESTUARY_E_CANCELLED] = 1};
     const char *code;
     estuary_status category;

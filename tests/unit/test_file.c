@@ -68,7 +68,8 @@ static void results(void **state)
     assert_int_equal(read_it(".", 64, EST_FILE_PUBLIC, out), EST_FILE_NOT_REGULAR);
     path_of(path, "fifo");
     assert_int_equal(mkfifo(path, 0600), 0);
-    assert_int_equal(read_it("fifo", 64, EST_FILE_PRIVATE, out), EST_FILE_NOT_REGULAR); /* and does not hang */
+    assert_int_equal(read_it("fifo", 64, EST_FILE_PRIVATE, out),
+                     EST_FILE_NOT_REGULAR); /* and does not hang */
     assert_int_equal(read_it("plain/x", 64, EST_FILE_PUBLIC, out), EST_FILE_ERROR);
     assert_int_equal(errno, ENOTDIR);
 }
@@ -103,7 +104,9 @@ static void errors(void **state)
     estuary_error *err = estuary_error_new();
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         errno = EACCES;
-        estuary_status status = est_file_fail(err, rows[i].result, EST_KEY_FILE, "the key file", "a\x1b" "b");
+        estuary_status status = est_file_fail(err, rows[i].result, EST_KEY_FILE, "the key file",
+                                              "a\x1b"
+                                              "b");
         assert_string_equal(estuary_error_message(err), rows[i].message);
         assert_int_equal(status, rows[i].result == EST_FILE_NO_MEMORY ? ESTUARY_E_MEMORY : ESTUARY_E_KEY);
     }
@@ -120,8 +123,8 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    static const char *const names[] = {"plain", "empty", "private", "group", "world", "execute", "fifo",
-                                        "foreign"};
+    static const char *const names[] = {"plain", "empty",   "private", "group",
+                                        "world", "execute", "fifo",    "foreign"};
     for (size_t i = 0; i < COUNT_OF(names); i++) {
         char path[128];
         path_of(path, names[i]);

@@ -5,12 +5,18 @@ static const struct {
     estuary_limit which;
     int64_t preset;
 } rows[] = {
-    {ESTUARY_LIMIT_CONNECT_MS, 15000},       {ESTUARY_LIMIT_TOTAL_MS, 60000},
-    {ESTUARY_LIMIT_IDLE_MS, 15000},          {ESTUARY_LIMIT_RESPONSE_BYTES, 1048576},
-    {ESTUARY_LIMIT_HEADER_BYTES, 65536},     {ESTUARY_LIMIT_HEADER_COUNT, 200},
-    {ESTUARY_LIMIT_CERTIFICATES, 64},        {ESTUARY_LIMIT_CHAIN_DEPTH, 8},
-    {ESTUARY_LIMIT_REDIRECTS, 3},            {ESTUARY_LIMIT_POLLS, 1000},
-    {ESTUARY_LIMIT_RETRY_AFTER_SECONDS, 604800}, {ESTUARY_LIMIT_ERROR_TEXT_BYTES, 512},
+    {ESTUARY_LIMIT_CONNECT_MS, 15000},
+    {ESTUARY_LIMIT_TOTAL_MS, 60000},
+    {ESTUARY_LIMIT_IDLE_MS, 15000},
+    {ESTUARY_LIMIT_RESPONSE_BYTES, 1048576},
+    {ESTUARY_LIMIT_HEADER_BYTES, 65536},
+    {ESTUARY_LIMIT_HEADER_COUNT, 200},
+    {ESTUARY_LIMIT_CERTIFICATES, 64},
+    {ESTUARY_LIMIT_CHAIN_DEPTH, 8},
+    {ESTUARY_LIMIT_REDIRECTS, 3},
+    {ESTUARY_LIMIT_POLLS, 1000},
+    {ESTUARY_LIMIT_RETRY_AFTER_SECONDS, 604800},
+    {ESTUARY_LIMIT_ERROR_TEXT_BYTES, 512},
 };
 
 static void defaults_and_ranges(void **state)
@@ -56,6 +62,7 @@ static void unknown_limits(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(defaults_and_ranges), cmocka_unit_test(unknown_limits)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(defaults_and_ranges),
+                                       cmocka_unit_test(unknown_limits)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -49,9 +49,9 @@ static void levels_and_fields(void **state)
     est_log(log, ESTUARY_LOG_ERROR, "x", "y", NULL);
     assert_int_equal(seen.calls, 2);
     assert_int_equal(seen.n, 0);
-    est_log(log, ESTUARY_LOG_ERROR, "x", "y", "1", "v", "2", "v", "3", "v", "4", "v", "5", "v", "6", "v", "7", "v",
-            "8", "v", "9", "v", "10", "v", "11", "v", "12", "v", "13", "v", "14", "v", "15", "v", "16", "v", "17",
-            "v", NULL);
+    est_log(log, ESTUARY_LOG_ERROR, "x", "y", "1", "v", "2", "v", "3", "v", "4", "v", "5", "v", "6", "v", "7",
+            "v", "8", "v", "9", "v", "10", "v", "11", "v", "12", "v", "13", "v", "14", "v", "15", "v", "16",
+            "v", "17", "v", NULL);
     assert_int_equal(seen.n, 16); /* more than fit are left out */
     est_log(NULL, ESTUARY_LOG_ERROR, "x", "y", NULL);
     estuary_log_write(NULL, ESTUARY_LOG_ERROR, "x", "y", NULL, 0);
@@ -62,7 +62,8 @@ static void levels_and_fields(void **state)
     estuary_log_free(NULL);
 }
 
-static size_t written(estuary_log_format format, const char *message, const char *value, char *out, size_t size)
+static size_t written(estuary_log_format format, const char *message, const char *value, char *out,
+                      size_t size)
 {
     int ends[2];
     estuary_log *log = NULL;
@@ -130,15 +131,18 @@ static void level_names(void **state)
     static const struct {
         estuary_log_level level;
         const char *line;
-    } rows[] = {{ESTUARY_LOG_ERROR, "error e: m\n"}, {ESTUARY_LOG_WARNING, "warning e: m\n"},
-                {ESTUARY_LOG_AUDIT, "audit e: m\n"}, {ESTUARY_LOG_INFO, "info e: m\n"},
+    } rows[] = {{ESTUARY_LOG_ERROR, "error e: m\n"},
+                {ESTUARY_LOG_WARNING, "warning e: m\n"},
+                {ESTUARY_LOG_AUDIT, "audit e: m\n"},
+                {ESTUARY_LOG_INFO, "info e: m\n"},
                 {ESTUARY_LOG_DEBUG, "debug e: m\n"}};
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         int ends[2];
         char out[64] = "";
         estuary_log *log = NULL;
         assert_int_equal(pipe(ends), 0);
-        assert_int_equal(estuary_log_new_fd(ESTUARY_LOG_DEBUG, ESTUARY_LOG_TEXT, ends[1], &log, NULL), ESTUARY_OK);
+        assert_int_equal(estuary_log_new_fd(ESTUARY_LOG_DEBUG, ESTUARY_LOG_TEXT, ends[1], &log, NULL),
+                         ESTUARY_OK);
         est_log(log, rows[i].level, "e", "m", NULL);
         assert_true(read(ends[0], out, sizeof(out) - 1) > 0);
         assert_string_equal(out, rows[i].line);
@@ -150,8 +154,8 @@ static void level_names(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(levels_and_fields), cmocka_unit_test(text_lines),
-                                       cmocka_unit_test(json_lines), cmocka_unit_test(long_values_are_bounded),
-                                       cmocka_unit_test(level_names)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(levels_and_fields), cmocka_unit_test(text_lines), cmocka_unit_test(json_lines),
+        cmocka_unit_test(long_values_are_bounded), cmocka_unit_test(level_names)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

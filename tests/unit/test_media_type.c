@@ -2,7 +2,8 @@
 #include "support.h"
 #include "wire/wire.h"
 
-#define LONG "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define LONG                                                                                                 \
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 
 static void parses(void **state)
 {
@@ -18,10 +19,12 @@ static void parses(void **state)
         {"application/pkcs7-mime ;\tSMIME-Type=\"certs-only\" ; name=smime.p7c", "application/pkcs7-mime",
          "certs-only"},
         {"application/pkcs7-mime; name=\"a;smime-type=x\"", "application/pkcs7-mime", ""},
-        {"application/pkcs7-mime; name=\"a\\\"b\"; smime-type=certs-only", "application/pkcs7-mime", "certs-only"},
+        {"application/pkcs7-mime; name=\"a\\\"b\"; smime-type=certs-only", "application/pkcs7-mime",
+         "certs-only"},
         {"application/pkcs7-mime;", "application/pkcs7-mime", ""},
         {"application/pkcs7-mime;; smime-type=certs-only;", "application/pkcs7-mime", "certs-only"},
-        {"application/pkcs7-mime; boundary=" LONG "; smime-type=certs-only", "application/pkcs7-mime", "certs-only"},
+        {"application/pkcs7-mime; boundary=" LONG "; smime-type=certs-only", "application/pkcs7-mime",
+         "certs-only"},
         {"application/pkcs7-mime; " LONG "=x", "application/pkcs7-mime", ""},
         {"application/pkcs7-mime; x=\"" LONG LONG "\"", "application/pkcs7-mime", ""},
         /* a value too long to keep must not read as absent */

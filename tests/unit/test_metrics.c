@@ -86,8 +86,8 @@ static void threads_lose_nothing(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(counts_in_order_of_name), cmocka_unit_test(null_is_fine),
-                                       cmocka_unit_test(the_table_is_bounded),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(counts_in_order_of_name),
+                                       cmocka_unit_test(null_is_fine), cmocka_unit_test(the_table_is_bounded),
                                        cmocka_unit_test(threads_lose_nothing)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

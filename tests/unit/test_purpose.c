@@ -44,7 +44,8 @@ static void test_broken(void **state)
     made ca = make_ca("root", NULL);
     made twice = make_cert(&(recipe){.cn = "leaf", .issuer = &ca, .purposes = "serverAuth"});
     (void)state;
-    X509_EXTENSION *extension = X509_get_ext(twice.cert, X509_get_ext_by_NID(twice.cert, NID_ext_key_usage, -1));
+    X509_EXTENSION *extension =
+        X509_get_ext(twice.cert, X509_get_ext_by_NID(twice.cert, NID_ext_key_usage, -1));
     assert_int_equal(X509_add_ext(twice.cert, extension, -1), 1);
     assert_false(est_certificate_allows(twice.cert, "serverAuth"));
     assert_false(est_certificate_lists_purpose(twice.cert, "serverAuth"));

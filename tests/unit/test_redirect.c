@@ -1,6 +1,6 @@
 /* Redirects stay inside their origin (T7, RFC 7030 3.2.1). */
-#include "support.h"
 #include "est/est.h"
+#include "support.h"
 
 static const struct {
     const char *location, *url, *code; /* url or code */
@@ -97,8 +97,8 @@ static void long_locations(void **state)
     location[1000] = '\0';
     assert_failed(est_server_resolve_redirect(server, "https://[2001:db8::1]/a/b", location, &url, err), err,
                   "protocol.redirect");
-    assert_ok(est_server_resolve_redirect(server, "https://[2001:db8::1]/a/b", "https://[2001:DB8:0::1]:443/c", &url,
-                                          err),
+    assert_ok(est_server_resolve_redirect(server, "https://[2001:db8::1]/a/b",
+                                          "https://[2001:DB8:0::1]:443/c", &url, err),
               err);
     assert_string_equal(url, "https://[2001:db8::1]/c");
     est_free(url);

@@ -21,7 +21,7 @@ static void parses(void **state)
         {"Sat, 31 Jan 2026 12:02:00 GMT", NOW + 120},
         {"Saturday, 31-Jan-26 12:02:00 GMT", NOW + 120},
         {"Sat Jan 31 12:02:00 2026", NOW + 120},
-        {"Thursday, 31-Jan-75 12:00:00 GMT", 3316075200}, /* 49 years ahead */
+        {"Thursday, 31-Jan-75 12:00:00 GMT", 3316161600}, /* 49 years ahead */
         {"Monday, 31-Jan-77 12:00:00 GMT", 223560000},    /* 51 ahead is 49 back */
         {"Thu, 29 Feb 2024 00:00:00 GMT", 1709164800},
         {"Sat, 31 Dec 2016 23:59:60 GMT", 1483228800}, /* a leap second */
@@ -38,43 +38,45 @@ static void parses(void **state)
 static void huge_numbers_do_not_wrap(void **state)
 {
     (void)state;
-    static const char *const rows[] = {"9999999999", "4294967296", "18446744073709551616",
-                                       "99999999999999999999999999999999999999999999999999999999999999999999999999"};
+    static const char *const rows[] = {
+        "9999999999", "4294967296", "18446744073709551616",
+        "99999999999999999999999999999999999999999999999999999999999999999999999999"};
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         time_t at = 0;
         assert_true(est_retry_after_parse(rows[i], NOW, &at));
-        assert_true(at > NOW + 1000000000);
+        assert_true(at - NOW >= 1000000000);
     }
 }
 
 static void refuses(void **state)
 {
     (void)state;
-    static const char *const rows[] = {"",
-                                       "-1",
-                                       "+5",
-                                       "1.5",
-                                       "0x10",
-                                       "12s",
-                                       "1 2",
-                                       "soon",
-                                       "Fri, 31 Dec 1999 23:59:59",
-                                       "Fri, 31 Dec 1999 23:59:59 UTC",
-                                       "Fri, 31 Dec 1999 23:59:59 GMT+1",
-                                       "Fri, 31 Dec 1999 24:00:00 GMT",
-                                       "Fri, 31 Dec 1999 23:60:00 GMT",
-                                       "Fri, 31 Dec 1999 23:59:61 GMT",
-                                       "Fri, 31 Dec 1999 23:-1:00 GMT",
-                                       "Fri, 32 Dec 1999 23:59:59 GMT",
-                                       "Fri, 00 Dec 1999 23:59:59 GMT",
-                                       "Fri, 31 Nov 1999 23:59:59 GMT",
-                                       "Mon, 29 Feb 2023 00:00:00 GMT",
-                                       "Fri, 31 Foo 1999 23:59:59 GMT",
-                                       "Fri, 31 dec 1999 23:59:59 GMT",
-                                       "31 Dec 1999 23:59:59 GMT",
-                                       "Fri, 31 Dec 1969 23:59:59 GMT",
-                                       "1999-12-31T23:59:59Z",
-                                       "Fri, 31 Dec 1999 23:59:59 GMT                                                "};
+    static const char *const rows[] = {
+        "",
+        "-1",
+        "+5",
+        "1.5",
+        "0x10",
+        "12s",
+        "1 2",
+        "soon",
+        "Fri, 31 Dec 1999 23:59:59",
+        "Fri, 31 Dec 1999 23:59:59 UTC",
+        "Fri, 31 Dec 1999 23:59:59 GMT+1",
+        "Fri, 31 Dec 1999 24:00:00 GMT",
+        "Fri, 31 Dec 1999 23:60:00 GMT",
+        "Fri, 31 Dec 1999 23:59:61 GMT",
+        "Fri, 31 Dec 1999 23:-1:00 GMT",
+        "Fri, 32 Dec 1999 23:59:59 GMT",
+        "Fri, 00 Dec 1999 23:59:59 GMT",
+        "Fri, 31 Nov 1999 23:59:59 GMT",
+        "Mon, 29 Feb 2023 00:00:00 GMT",
+        "Fri, 31 Foo 1999 23:59:59 GMT",
+        "Fri, 31 dec 1999 23:59:59 GMT",
+        "31 Dec 1999 23:59:59 GMT",
+        "Fri, 31 Dec 1969 23:59:59 GMT",
+        "1999-12-31T23:59:59Z",
+        "Fri, 31 Dec 1999 23:59:59 GMT                                                "};
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         time_t at = 0;
         if (est_retry_after_parse(rows[i], NOW, &at))

@@ -41,8 +41,8 @@ static void assert_refuses(const char *source, const char *code)
 static void literals_are_refused_and_not_repeated(void **state)
 {
     (void)state;
-    static const char *const rows[] = {"hunter2", "", "pass:hunter2", "ENV:hunter2", "prompthunter2",
-                                       "prompt:hunter2", "/hunter2", "env"};
+    static const char *const rows[] = {
+        "hunter2", "", "pass:hunter2", "ENV:hunter2", "prompthunter2", "prompt:hunter2", "/hunter2", "env"};
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         assert_refuses(rows[i], "usage.secret-literal");
         assert_null(strstr(estuary_error_message(err), "hunter2"));
@@ -78,9 +78,12 @@ static void from_a_file(void **state)
         mode_t mode;
         const char *value, *code;
     } rows[] = {
-        {"one", "s3cret\n", 0600, "s3cret", NULL},       {"dos", "s3cret\r\nmore", 0600, "s3cret", NULL},
-        {"bare", "s3cret", 0400, "s3cret", NULL},        {"two", "first\nsecond\n", 0600, "first", NULL},
-        {"blank", " s3 cret \n", 0600, " s3 cret ", NULL}, {"void", "", 0600, "", NULL},
+        {"one", "s3cret\n", 0600, "s3cret", NULL},
+        {"dos", "s3cret\r\nmore", 0600, "s3cret", NULL},
+        {"bare", "s3cret", 0400, "s3cret", NULL},
+        {"two", "first\nsecond\n", 0600, "first", NULL},
+        {"blank", " s3 cret \n", 0600, " s3 cret ", NULL},
+        {"void", "", 0600, "", NULL},
         {"group", "s3cret\n", 0640, NULL, "config.secret-permissions"},
         {"world", "s3cret\n", 0604, NULL, "config.secret-permissions"},
     };
@@ -124,8 +127,8 @@ static void from_a_descriptor(void **state)
     assert_reads(source, "no end");
     close(ends[0]);
     assert_refuses(source, "config.secret-missing");
-    static const char *const bad[] = {"fd:", "fd:x", "fd:-1", "fd:1x", "fd: 1", "fd:99999999999999999999",
-                                      "fd:4294967296", "fd:+0"};
+    static const char *const bad[] = {
+        "fd:", "fd:x", "fd:-1", "fd:1x", "fd: 1", "fd:99999999999999999999", "fd:4294967296", "fd:+0"};
     for (size_t i = 0; i < COUNT_OF(bad); i++)
         assert_refuses(bad[i], "usage.secret-literal");
 }
@@ -138,7 +141,8 @@ static void a_long_line_on_a_descriptor(void **state)
     memset(line, 'z', sizeof(line));
     for (size_t extra = 0; extra < 2; extra++) {
         assert_int_equal(pipe(ends), 0);
-        assert_int_equal(write(ends[1], line, ESTUARY_SECRET_MAX + extra), ESTUARY_SECRET_MAX + (ssize_t)extra);
+        assert_int_equal(write(ends[1], line, ESTUARY_SECRET_MAX + extra),
+                         ESTUARY_SECRET_MAX + (ssize_t)extra);
         close(ends[1]);
         snprintf(source, sizeof(source), "fd:%d", ends[0]);
         if (extra == 1) {
@@ -164,8 +168,8 @@ static void from_a_systemd_credential(void **state)
     make("pin", "123456\n", 7, 0400);
     assert_reads("credential:pin", "123456");
     assert_refuses("credential:absent", "config.secret-file");
-    static const char *const bad[] = {"credential:", "credential:../pin", "credential:a/b", "credential:.",
-                                      "credential:..", "credential:/etc/passwd"};
+    static const char *const bad[] = {"credential:",  "credential:../pin", "credential:a/b",
+                                      "credential:.", "credential:..",     "credential:/etc/passwd"};
     for (size_t i = 0; i < COUNT_OF(bad); i++)
         assert_refuses(bad[i], "usage.secret-literal");
 }

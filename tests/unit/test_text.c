@@ -69,11 +69,13 @@ static void nul_bytes_are_no_end(void **state)
 static void cutting_keeps_sequences_whole(void **state)
 {
     (void)state;
-    static const char *const wanted[] = {"", "a", "a", "a", "a\xe2\x82\xac", "a\xe2\x82\xac" "b"};
+    static const char *const wanted[] = {"", "a", "a", "a", "a\xe2\x82\xac", "a\xe2\x82\xac\x62"};
     for (size_t size = 1; size <= 6; size++) {
         char out[8];
         memset(out, '#', sizeof(out));
-        est_text_sanitise("a\xe2\x82\xac" "bc", 6, out, size);
+        est_text_sanitise("a\xe2\x82\xac"
+                          "bc",
+                          6, out, size);
         assert_string_equal(out, wanted[size - 1]);
         assert_int_equal(out[size], '#');
     }

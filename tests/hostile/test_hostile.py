@@ -1,0 +1,975 @@
+"""The hostile table: one row per lie of a server and per bad input, each with the error it must end in.
+
+A row says the command, the stable code, the category, the exit code and a literal part of the sentence; and
+whatever happens, nothing is written: the folder that holds --out looks afterwards as it did before. Bad
+input is refused before the server is dialed. What the lab calls harmless must succeed (second table).
+"""
+
+import atexit
+import concurrent.futures
+import contextlib
+import datetime
+import fcntl
+import os
+import pathlib
+import select
+import shutil
+import socket
+import sys
+import threading
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from harness import (Estuary, Failure, Lab, case, check, check_equal, check_in, check_not_in,  # noqa: E402
+                     main, make_ca, make_key, openssl, password_file, program, run, snapshot, temp_dir,
+                     write_private)
+
+PASSWORD = "pass-s3cret-7141"
+LITERAL = "literal-s3cret-2718"
+ROWS_AT_LEAST = 60
+NAME = {"subject": "CN=device", "san": "dns:device.example"}
+
+
+# --- what a row works with ----------------------------------------------------------------------
+
+class Command(Estuary):
+    """Estuary for several threads: its home is not the running case's."""
+
+    def __init__(self, home):
+        self.binary = program("estuary")
+        self.defaults = ()
+        self.env = {"HOME": home, "XDG_CACHE_HOME": home / "cache", "XDG_CONFIG_HOME": home / "config",
+                    "XDG_DATA_HOME": home / "data", "XDG_STATE_HOME": home / "state",
+                    # a resolver that cannot be reached must not cost half a minute
+                    "RES_OPTIONS": "attempts:1 timeout:1", "LOCALDOMAIN": "",
+                    "no_proxy": None, "https_proxy": None, "all_proxy": None}
+
+
+class Fixtures:
+    """Files that many rows use and none changes."""
+
+    def __init__(self, folder):
+        self.dir = folder
+        now = datetime.datetime.now(datetime.timezone.utc)
+        day = datetime.timedelta(days=1)
+        self.ca = make_ca(folder / "ca")
+        self.middle = make_ca(folder / "middle", "/CN=Test Middle", parent=self.ca)
+        self.identity = self.issue("identity")
+        self.expired = self.issue("expired", not_before=now - 9 * day, not_after=now - day)
+        self.early = self.issue("early", not_before=now + day, not_after=now + 9 * day)
+        self.server_only = self.issue("server-only", eku=("serverAuth",))
+        self.agreement = self.issue("agreement", extensions=("basicConstraints = critical,CA:FALSE",
+                                                             "keyUsage = critical,keyAgreement"))
+        self.weak = self.issue("weak", alg="rsa:1024")
+        self.password = password_file(folder, PASSWORD, name="password")
+        self.make_keys()
+        self.make_requests()
+        self.make_anchors()
+
+    def issue(self, name, **options):
+        return self.ca.issue(self.dir, f"/CN={name}", name=name, **{"eku": ("clientAuth",), **options})
+
+    def file(self, name, content=b"", mode=0o600):
+        path = write_private(self.dir / name, content)
+        path.chmod(mode)
+        return path
+
+    def make_keys(self):
+        key = make_key(self.dir / "device.key").read_bytes()
+        encrypted = openssl("pkcs8", "-topk8", "-in", self.dir / "device.key", "-passout",
+                            f"pass:{PASSWORD}").raw
+        self.file("open.key", key, 0o644)
+        self.file("encrypted.key", encrypted)
+        self.file("garbage.key", os.urandom(400))
+        self.file("two.key", key + make_key(self.dir / "other.key").read_bytes())
+        self.file("public.key", openssl("pkey", "-in", self.dir / "device.key", "-pubout").raw)
+        self.file("ssh.key", "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAA\n"
+                             "-----END OPENSSH PRIVATE KEY-----\n")
+        self.file("tpm.key", "-----BEGIN TSS2 PRIVATE KEY-----\nMAA=\n-----END TSS2 PRIVATE KEY-----\n")
+        self.file("rsa1024.key", openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024").raw)
+        self.file("wrong-password", "another")
+        self.file("open-password", PASSWORD, 0o644)
+        self.file("huge-password", "x" * 100000)
+        os.mkfifo(self.dir / "fifo-password", 0o600)
+
+    def request(self, name, key, *options, subject="/CN=device"):
+        der = openssl("req", "-new", "-config", self.ca.config, "-key", self.dir / key, "-subj", subject,
+                      "-outform", "DER", *options).raw
+        self.file(name, der)
+        return der
+
+    def make_requests(self):
+        good = self.request("good.csr", "device.key")
+        self.request("weak.csr", "rsa1024.key")
+        self.request("md5.csr", make_key(self.dir / "rsa.key", "rsa:2048").name, "-md5")
+        self.request("nameless.csr", "device.key", subject="/")
+        self.file("truncated.csr", good[:-30])
+        self.file("spoilt.csr", good[:-1] + bytes([good[-1] ^ 1]))
+        self.file("empty.csr")
+        self.file("garbage.csr", b"this is no request\n")
+        self.file("huge.csr", b"-" * 300000)
+
+    def make_anchors(self):
+        self.file("empty.pem")
+        self.file("garbage.pem", b"this is no certificate\n")
+        self.file("truncated.pem", self.ca.cert.read_bytes()[:300])
+        self.file("broken.pem", "-----BEGIN CERTIFICATE-----\nMIIBAAAA\n-----END CERTIFICATE-----\n")
+        self.file("huge.pem", b"#" * (8 << 20))
+        openssl("req", "-x509", "-new", "-config", self.ca.config, "-key", self.dir / "device.key", "-subj",
+                "/CN=No CA", "-addext", "basicConstraints=critical,CA:FALSE", "-out", self.dir / "no-ca.pem")
+
+
+class Work:
+    """One row's folder: .tmp with .parent (watched) in it, .out = parent/device."""
+
+    def __init__(self, tmp, fixtures, command):
+        self.tmp, self.fix, self.est = tmp, fixtures, command
+        self.parent = tmp / "parent"
+        self.parent.mkdir(mode=0o700)
+        self.out = self.parent / "device"
+        self.fds = ()
+
+    def fill(self, text):
+        for name, value in (("{fix}", self.fix.dir), ("{out}", self.out), ("{parent}", self.parent),
+                            ("{tmp}", self.tmp)):
+            text = text.replace(name, str(value))
+        return text
+
+    def arguments(self, options):
+        """{"san": [a, b], "json": True} as a command line; None leaves an option out."""
+        result = []
+        for name, value in options.items():
+            for one in value if isinstance(value, list) else [value]:
+                if one is True:
+                    result.append(f"--{name}")
+                elif one is not None:
+                    result += [f"--{name}", self.fill(str(one))]
+        return result
+
+    def call(self, command, options, *more):
+        return self.est.json(command, *self.arguments(options), *more, timeout=40, pass_fds=self.fds)
+
+
+def common(command, url, anchors):
+    """The options of a command when all is well."""
+    options = {"server": url, "trust": anchors, "timeout": 15}
+    if command == "enroll":
+        options |= {"user": "alice", "password": "file:{fix}/password", "out": "{out}", **NAME}
+    elif command == "reenroll":
+        options |= {"cert": "{fix}/identity.pem", "key": "{fix}/identity.key", "out": "{out}"}
+    elif command == "bootstrap":
+        options |= {"trust": None, "fingerprint": "AA" * 32, "output": "{parent}/ca.pem"}
+    elif command == "cacerts":
+        options |= {"output": "{parent}/ca.pem"}
+    return options
+
+
+def start_lab(work, *args, **more):
+    return Lab(program("estuary-lab"), "--user", f"alice:file:{work.fix.password}", *args, **more)
+
+
+class Refusal:
+    """What a row expects; check() compares."""
+
+    def __init__(self, code, category, exit_code, sentence, counts=True):
+        self.code, self.category, self.exit = code, category, exit_code
+        self.sentence, self.counts = sentence, counts
+
+    def check(self, result):
+        result.expect(self.exit)
+        check("error" in result.json, f"no error in {result!r}")
+        error = result["error"]
+        check_equal(error["code"], self.code, f"error.code of {result!r}")
+        check_equal(error["category"], self.category, "error.category")
+        check_equal(error["exit_code"], self.exit, "error.exit_code")
+        check_in(self.sentence, error["message"], "error.message")
+        for text in (result.out, result.err):
+            check_not_in(PASSWORD, text, "output")
+            check_not_in(LITERAL, text, "output")
+        return error["message"]
+
+
+def refused(work, expected, act):
+    """act() must fail as expected, and leave the folder of --out as it was."""
+    before = snapshot(work.parent)
+    result = act()
+    check_equal(snapshot(work.parent), before, f"the folder that holds --out, after {result!r}")
+    return expected.check(result)
+
+
+# --- lies: a lab that misbehaves ----------------------------------------------------------------
+
+def lie(command, code, category, exit_code, sentence, counts=True, lab=(), prepare=None, **options):
+    def act(work, name):
+        with start_lab(work, "--misbehave", name.split(" ")[0], *lab) as server:
+            given = common(command, server.url, server.anchors) | options
+            if prepare:
+                given |= prepare(work, server)
+            return refused(work, Refusal(code, category, exit_code, sentence),
+                           lambda: work.call(command, given))
+    return act, Refusal(code, category, exit_code, sentence, counts)
+
+
+def trust(code, sentence, **options):
+    return lie("enroll", f"trust.{code}", "trust", 5, sentence, **options)
+
+
+def tls(code, sentence, **options):
+    return lie("enroll", f"tls.{code}", "tls", 5, sentence, **options)
+
+
+def protocol(code, sentence, command="enroll", **options):
+    return lie(command, f"protocol.{code}", "protocol", 8, sentence, **options)
+
+
+def network(code, sentence, command="enroll", **options):
+    return lie(command, f"network.{code}", "network", 4, sentence, **options)
+
+
+def auth(code, sentence, command="enroll", **options):
+    return lie(command, f"auth.{code}", "auth", 6, sentence, **options)
+
+
+def server(code, sentence, command="enroll", **options):
+    return lie(command, f"server.{code}", "server", 8, sentence, **options)
+
+
+def cert(code, sentence, command="enroll", **options):
+    return lie(command, f"cert.{code}", "certificate", 9, sentence, **options)
+
+
+def enrolled_before(work, lab):
+    """A certificate of this lab to renew, kept outside of the watched folder."""
+    given = common("enroll", lab.url, lab.anchors) | {"out": "{tmp}/old"}
+    work.call("enroll", given).expect(0)
+    return {"cert": "{tmp}/old/cert.pem", "key": "{tmp}/old/key.pem"}
+
+
+# counts=False: the client sees what it sees in the row named beside it
+LIES = {
+    "tls-expired": trust("expired", "the server's certificate expired on"),
+    "tls-not-yet-valid": trust("not-yet-valid", "the server's certificate is not valid before"),
+    "tls-wrong-host": trust("host-mismatch", "is for dns:other.example, not for \"localhost\""),
+    "tls-cn-only": trust("no-subject-alt-name", "its CN does not count"),
+    "tls-partial-wildcard": trust("host-mismatch", "is for dns:local*, not for \"localhost\""),
+    "tls-ra-other-host-no-cmcra": trust("host-mismatch", "is for dns:other.example", counts=False),  # wrong-host
+    "tls-wrong-eku": trust("wrong-eku", "may not be used for TLS server authentication (extKeyUsage)"),
+    "tls-unknown-issuer": trust("unknown-issuer", "\"CN=Somebody's CA,O=Estuary Lab\", is neither among them"),
+    "tls-self-signed": trust("self-signed", "is self-signed and not among the trust anchors"),
+    "tls-weak-key": trust("weak-key", "has a weak key"),
+    "tls-sha1-signature": trust("weak-signature", "is signed with a weak digest"),
+    "tls-bad-signature": trust("bad-signature", "was not made by \"CN=Estuary Lab Issuing CA"),
+    "tls-unknown-critical-extension": trust("critical-extension",
+                                            "holds a critical extension that is not understood"),
+    "tls-missing-intermediate": trust("unknown-issuer", "\"CN=Estuary Lab Issuing CA,O=Estuary Lab\", is neither"),
+    "tls-expired-intermediate": trust("ca-expired", "\"CN=Estuary Lab Expired CA,O=Estuary Lab\" in its chain"),
+    "tls-not-ca-intermediate": trust("invalid-ca", "which is not a CA certificate"),
+    "tls-name-constraints": trust("name-constraints", "is outside of the names that"),
+    "tls-deep-chain": trust("chain-too-long", "has more CAs in its chain than allowed"),
+    "tls-1.1-only": tls("version-too-old", "TLS 1.2 is the oldest"),
+    "tls-null-cipher": tls("no-shared-cipher", "none of our cipher suites"),
+    "tls-anon-only": tls("no-shared-cipher", "none of our cipher suites", counts=False),  # null-cipher
+    "tls-alert": tls("no-shared-cipher", "(alert handshake_failure)", counts=False),  # the same alert
+    "tls-require-client-cert": tls("client-certificate-required", "insists on a TLS client certificate"),
+    "tls-wrong-client-ca": tls("client-certificate-refused", "refused our TLS client certificate",
+                               prepare=enrolled_before, **{"new-key": "ec:P-256"}),
+    "tls-plain-http": tls("not-tls", "does not speak TLS on this port"),
+    "tls-close-in-handshake": tls("closed-in-handshake", "closed the connection during the TLS handshake"),
+    "tls-stall-in-handshake": network("timeout-connect", "no session with localhost", timeout=2),
+
+    "wrong-content-type": protocol("content-type", "is \"text/html\", not application/pkcs7-mime"),
+    "wrong-content-type for csrattrs": protocol("content-type", "not application/csrattrs", "csrattrs"),
+    "no-content-type": protocol("no-content-type", "has no Content-Type"),
+    "smime-type-other": protocol("smime-type", "of another kind than certs-only"),
+    "gzip-encoding": protocol("content-encoding", "a Content-Encoding that was not asked for"),
+    "206-partial": protocol("status", "with status 206"),
+    "204": protocol("status", "with status 204"),
+    "304": protocol("status", "with status 304"),
+    "redirect-elsewhere": lie("enroll", "trust.redirect-origin", "trust", 5, "other.example port 443"),
+    "redirect-other-port": trust("redirect-origin", "another origin, localhost port"),
+    "redirect-http": trust("redirect-downgrade", "from https to http"),
+    "redirect-loop": protocol("too-many-redirects", "redirects more often than allowed"),
+    "redirect-no-location": protocol("redirect", "redirects without a usable Location"),
+    "redirect-userinfo": protocol("redirect", "redirect contains a user name"),
+    "401-loop": auth("refused", "refused the user name or password"),
+    "401-no-challenge": auth("no-challenge", "401 without saying how to authenticate"),
+    "401-unknown-scheme": auth("scheme", "neither Basic nor Digest"),
+    "401-ntlm": auth("scheme", "neither Basic nor Digest", counts=False),  # 401-unknown-scheme
+    "403": auth("forbidden", "the server does not allow this (403)"),
+    "404": server("not-found", "no such EST service at this URL"),
+    "400-text": server("refused", "\"the request lacks a serialNumber in its subject\""),
+    "400-control-bytes": server("refused", "red?"),
+    "400-html": server("refused", "\"400 Bad &lt;request&gt;\""),
+    "405": server("method", "does not know this operation (405)"),
+    "413": server("too-large", "too large for the server (413)"),
+    "429-retry-after": server("busy", "come back later (status 429)"),
+    "503-retry-after": server("busy", "come back later (status 503)"),
+    "500": server("error", "reports an internal error (status 500)"),
+    "200-empty": protocol("empty", "the server's answer is empty"),
+    "202-no-retry-after": protocol("retry-after-missing", "202 without Retry-After"),
+    "202-bad-retry-after": protocol("retry-after", "neither a number of seconds nor an HTTP date"),
+    "202-negative": protocol("retry-after", "neither a number of seconds", counts=False),  # bad-retry-after
+    "truncated-body": network("truncated", "in the middle of its answer"),
+    "close-mid-body": network("truncated", "in the middle of its answer", counts=False),  # truncated-body
+    "negative-length": protocol("content-length", "Content-Length is not a number"),
+    "two-lengths": protocol("content-length", "two different Content-Lengths"),
+    "oversize": protocol("response-too-large", "announces an answer of 67108864 bytes"),
+    "oversize-chunked": protocol("response-too-large", "goes on past the 1048576 bytes allowed"),
+    "bad-chunk": protocol("http", "a chunk of the server's answer has no valid length"),
+    "header-flood": protocol("too-many-headers", "more header lines than allowed"),
+    "100-continue-flood": protocol("too-many-headers", "header lines", counts=False),  # header-flood
+    "long-header": protocol("headers-too-large", "a header line of the server's answer is longer"),
+    "garbage-status-line": protocol("http", "the server's answer is not valid HTTP"),
+    "http-0.9": protocol("http", "the server's answer is not valid HTTP", counts=False),  # garbage-status-line
+    "slow-drip": network("timeout-total", "was not complete within the time allowed", timeout=3),
+    "stall": network("timeout-idle", "sent nothing within the time allowed", timeout=2),
+    "close-before-response": network("closed-early", "which is not sent twice"),
+    "close-before-response for cacerts": network("closed-early", "the connection before it answered", "cacerts"),
+    "reset": network("reset", "reset the connection after it may have read the request"),
+    "reset for cacerts": network("reset", "localhost", "cacerts", counts=False),  # reset
+
+    "wrong-key": cert("key-differs", "no certificate in the answer is for the key of the request"),
+    "issued-same-as-old-key": cert("key-differs", "for the key of the request", "reenroll",
+                                   counts=False, prepare=enrolled_before),  # wrong-key
+    "wrong-subject": cert("subject-differs", "the requested one was \"CN=device\""),
+    "missing-san": cert("san-missing", "lacks the requested subjectAltName dns:device.example"),
+    "extra-san": cert("san-extra", "subjectAltName dns:extra.example, which was not requested"),
+    "issued-expired": cert("expired", "the certificate expired on"),
+    "issued-not-yet-valid": cert("not-yet-valid", "the certificate is not valid before"),
+    "issued-reversed-validity": cert("validity", "is before its notBefore"),
+    "issued-ca": cert("is-ca", "the certificate is a CA certificate"),
+    "issued-wrong-eku": cert("eku", "extended key usage", eku="clientAuth"),
+    "issued-unknown-issuer": cert("unknown-issuer", "\"CN=Somebody's CA,O=Estuary Lab\", is neither"),
+    "issued-bad-signature": cert("bad-signature", "the signature on \"CN=device\" was not made by"),
+    "issued-sha1": cert("weak-signature", "is signed with ecdsa-with-SHA1, which is too weak"),
+    "issued-negative-serial": cert("serial", "serial number is not a positive number"),
+    "huge-cert": protocol("response-too-large", "bytes, more than allowed", counts=False),  # oversize
+    "two-certificates-same-key": cert("ambiguous", "several different certificates for the key"),
+    "too-many-certs": protocol("too-many-certificates", "more certificates than allowed"),
+
+    "cacerts-empty": protocol("no-certificates", "holds no certificates", "cacerts", counts=False),  # cms-no-certs
+    "cacerts-no-root": protocol("cacerts-no-root", "no self-signed root", "cacerts"),
+    "cacerts-not-ca": protocol("cacerts-not-ca", "one that is not a CA", "cacerts"),
+    "cacerts-two-roots":
+    lie("cacerts", "trust.x", "trust", 5, "\0"),
+    "cacerts-unrelated-root": lie("bootstrap", "trust.fingerprint-mismatch", "trust", 5, "\0", counts=False),
+    "cacerts-expired-root": lie("cacerts", "trust.x", "trust", 5, "\0"),
+
+    "cms-no-certs": protocol("no-certificates", "the server's answer holds no certificates"),
+    "cms-with-content": protocol("cms-content", "carries content, which it must not"),
+    "cms-signed": protocol("cms-signers", "carries signatures, which it must not"),
+    "cms-enveloped": protocol("cms-type", "of another type than SignedData"),
+    "not-cms": protocol("cms", "is not a CMS message"),
+    "cms-trailing-garbage": protocol("cms-trailing", "after the end of the CMS message"),
+    "cms-truncated": protocol("cms", "is not a CMS message", counts=False),  # not-cms
+    "bad-base64": protocol("base64", "is not valid base64"),
+    "base64-trailing-garbage": protocol("base64-trailing", "after the end of the base64 data"),
+    "base64-padding-wrong": protocol("base64-padding", "\0"),
+    "der-body": protocol("binary", "raw DER where RFC 7030 wants base64"),
+    "pem-body": protocol("pem", "PEM armour where RFC 7030 wants plain base64"),
+
+    "csrattrs-garbage": protocol("csrattrs", "not valid DER of CsrAttrs", "csrattrs"),
+    "csrattrs-trailing": protocol("csrattrs-trailing", "after the end of the CSR attributes", "csrattrs"),
+    "csrattrs-huge": protocol("csrattrs-count", "\0", "csrattrs"),
+    "csrattrs-deep-nesting": protocol("csrattrs", "\0", "csrattrs"),
+    "csrattrs-wrong-type": protocol("csrattrs", "\0", "csrattrs"),
+}
+
+
+# --- harmless: it must work ---------------------------------------------------------------------
+
+def verified(work, lab):
+    """openssl finds the certificate good, and its key is the one beside it."""
+    openssl("verify", "-CAfile", lab.anchors, "-untrusted", work.out / "chain.pem", work.out / "cert.pem")
+    public = openssl("x509", "-in", work.out / "cert.pem", "-noout", "-pubkey").out
+    check_equal(openssl("pkey", "-in", work.out / "key.pem", "-pubout").out, public, "public key")
+
+
+def works(**options):
+    def act(work, name):
+        with start_lab(work, "--misbehave", name) as lab:
+            result = work.call("cacerts", common("cacerts", lab.url, lab.anchors)).expect(0)
+            check_in("BEGIN CERTIFICATE", (work.parent / "ca.pem").read_text(), "CA certificates")
+            result = work.call("enroll", common("enroll", lab.url, lab.anchors) | options).expect(0)
+            check("error" not in result.json, f"an error in {result!r}")
+            verified(work, lab)
+            check_equal(sorted(snapshot(work.parent)), [".", "ca.pem", "device", "device/cert.pem",
+                                                        "device/chain.pem", "device/fullchain.pem",
+                                                        "device/key.pem"], "files")
+    return act
+
+
+def short_lived(work, name):
+    """A certificate of one second: good at the moment it comes, unless this machine is slow."""
+    with start_lab(work, "--misbehave", name) as lab:
+        result = work.call("enroll", common("enroll", lab.url, lab.anchors)).expect((0, 9))
+        if result.code == 9:
+            check_equal(result["error"]["code"], "cert.expired", "error.code")
+            check(not work.out.exists(), "nothing is written")
+
+
+HARMLESS = {
+    "tls-cmcra-other-host": works(),
+    "charset-parameter": works(),
+    "redirect-same-origin": works(),
+    "404@csrattrs": works(csrattrs=True),
+    "204@csrattrs": works(csrattrs=True),
+    "202-http-date": works(**{"max-wait": 20}),
+    "202-past-date": works(**{"max-wait": 20}),
+    "no-length": works(),
+    "lf-only": works(),
+    "issued-short": short_lived,
+    "extra-certificates": works(),
+    "shuffled-order": works(),
+    "duplicate-certificate": works(),
+    "ber-indefinite": works(),
+    "base64-one-line": works(),
+    "base64-spaces": works(),
+    "csrattrs-empty-sequence": works(csrattrs=True),
+    "csrattrs-404-body": works(csrattrs=True),
+}
+
+
+# --- 202 without end: the request stays, the certificate does not come --------------------------
+
+def stays_pending(longest, **options):
+    def act(work, name):
+        with start_lab(work, "--misbehave", name) as lab:
+            given = common("enroll", lab.url, lab.anchors) | options
+            result = work.call("enroll", given).expect(7)
+            error = result["error"]
+            check_equal((error["code"], error["category"]), ("pending.retry", "pending"), "error")
+            check_in("accepted the request but not issued yet", error["message"], "error.message")
+            at = datetime.datetime.fromisoformat(error["retry_at"].replace("Z", "+00:00")).timestamp()
+            check(0 <= at - time.time() + 60 and at - time.time() <= longest, f"retry_at {error['retry_at']}")
+            check_equal(sorted(snapshot(work.parent)), [".", "device.pending", "device.pending/key.pem",
+                                                        "device.pending/request.pem",
+                                                        "device.pending/state.json"], "files")
+    return act
+
+
+PENDING = {
+    "202-forever": stays_pending(60, **{"max-wait": 3}),
+    # RFC 7030 4.2.3 leaves the time to the server; ten years are cut to what a person can correct
+    "202-huge-retry-after": stays_pending(8 * 86400),
+}
+
+
+# --- bad input: nobody is called ----------------------------------------------------------------
+
+@contextlib.contextmanager
+def silent_port():
+    """A port that would notice a call: (port, was it called?)"""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1], lambda: bool(select.select([listener], [], [], 0)[0])
+
+
+def bad(command, code, category, exit_code, sentence, counts=True, prepare=None, more=(), **options):
+    expected = Refusal(code, category, exit_code, sentence, counts)
+
+    def act(work, _name):
+        with silent_port() as (port, called):
+            given = common(command, f"https://localhost:{port}", work.fix.ca.cert) | options
+            if prepare:
+                prepare(work)
+            message = refused(work, expected,
+                              lambda: work.call(command, given, *(work.fill(part) for part in more)))
+            check(not called(), "the server was dialed all the same")
+            return message
+    return act, expected
+
+
+def usage(code, sentence, command="enroll", **options):
+    return bad(command, f"usage.{code}", "usage", 2, sentence, **options)
+
+
+def config(code, sentence, command="enroll", **options):
+    return bad(command, f"config.{code}", "config", 2, sentence, **options)
+
+
+def key(code, sentence, command="enroll", **options):
+    return bad(command, f"key.{code}", "key", 11, sentence, **options)
+
+
+def request(code, sentence, file, **options):
+    return bad("enroll", f"csr.{code}", "certificate", 9, sentence, csr=f"{{fix}}/{file}", subject=None,
+               san=None, **options)
+
+
+def identity(code, sentence, name, key_name=None, command="reenroll", **options):
+    return bad(command, f"tls.{code}", "tls", 5, sentence, cert=f"{{fix}}/{name}.pem",
+               key=f"{{fix}}/{key_name or name}.key", **options)
+
+
+def name(sentence, subject):
+    return usage("dn", sentence, subject=subject)
+
+
+def san(sentence, *values):
+    return usage("san", sentence, san=list(values))
+
+
+def foreign_file(work):
+    work.out.mkdir(mode=0o700)
+    write_private(work.out / "notes.txt", "mine")
+
+
+def linked_out(work):
+    (work.parent / "elsewhere").mkdir(mode=0o700)
+    work.out.symlink_to("elsewhere")
+
+
+def file_as_out(work):
+    write_private(work.out, "a file")
+
+
+def open_out(work):
+    work.out.mkdir()
+    work.out.chmod(0o777)
+
+
+def open_parent(work):
+    work.parent.chmod(0o777)
+
+
+def broken_pending(work):
+    pending = pathlib.Path(f"{work.out}.pending")
+    pending.mkdir(mode=0o700)
+    write_private(pending / "state.json", "{")
+
+
+def busy_out(work):
+    """Somebody else holds the lock, which is still there afterwards."""
+    lock = write_private(f"{work.out}.lock", "")
+    handle = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    work.handle = handle
+
+
+def key_in_the_way(work):
+    write_private(work.parent / "new.key", "not a key")
+
+
+def ini(text):
+    return lambda work: write_private(work.tmp / "estuary.ini", text)
+
+
+def unreadable_descriptor(work):
+    with contextlib.suppress(OSError):
+        os.close(97)
+
+
+BAD = {
+    # the URL
+    "server: none": usage("no-server", "no server was given", server=None),
+    "server: http": usage("url-not-https", "must begin with https://", server="http://localhost:1"),
+    "server: no scheme": usage("url-not-https", "must begin with https://", counts=False, server="localhost"),
+    "server: user name": usage("url-userinfo", "must not contain a user name or password",
+                               server=f"https://alice:{LITERAL}@localhost"),
+    "server: query": usage("url-query", "must not contain a query or a fragment",
+                           server="https://localhost/?a=b"),
+    "server: fragment": usage("url-query", "must not contain a query or a fragment", counts=False,
+                              server="https://localhost/#a"),
+    "server: no host": usage("url", "names no host", server="https:///est"),
+    "server: port 0": usage("url", "host or port is not valid", server="https://localhost:0"),
+    "server: port 99999": usage("url", "host or port is not valid", counts=False,
+                                server="https://localhost:99999"),
+    "server: bad host": usage("url", "host or port is not valid", counts=False,
+                              server="https://local_host!"),
+    "server: bad path": usage("url", "path holds characters or segments", server="https://localhost/a/../b"),
+    "server: well-known path": usage("url", "goes on after /.well-known/est",
+                                     server="https://localhost/.well-known/est/simpleenroll"),
+    "server: too long": usage("url", "the server URL is longer than", server="https://localhost/" + "a" * 9000),
+    "label: slash": usage("label", "letters, digits, '-', '.', '_' and '~' only (character 2)", label="a/b"),
+    "label: operation": usage("label-operation", "must not be the name of an EST operation",
+                              label="simpleenroll"),
+    "label: too long": usage("label", "not one valid path segment", label="a" * 300),
+
+    # the command line
+    "option: unknown": usage("option", "unknown option --no-such", more=("--no-such",)),
+    "option: abbreviated": usage("option", "unknown option --serv", more=("--serv", "x")),
+    "option: unknown letter": usage("option", "unknown option -Z", more=("-Z",)),
+    "option: twice": usage("option", "--label is given twice", more=("--label", "a", "--label", "b")),
+    "option: without its value": usage("option", "--label wants a value", more=("--label",)),
+    "option: value for a flag": usage("option", "--csrattrs takes no value", more=("--csrattrs=yes",)),
+    "option: of another command": usage("option", "--inspect does not belong to this command",
+                                        more=("--inspect", "x")),
+    "option: argument too many": usage("option", "there is an argument too many", more=("surplus",)),
+    "option: no names": usage("option", "--subject, --san or --csr is needed", subject=None, san=None),
+    "option: no --out": usage("option", "--out is needed", out=None),
+    "option: --csr and --subject": usage("option", "exclude each other", csr="{fix}/good.csr", san=None),
+    "option: --cert without --key": usage("option", "--key is needed with --cert", cert="{fix}/identity.pem"),
+    "option: --user without --password": usage("option", "--password is needed with --user", password=None),
+    "option: --timeout 0": usage("option", "--timeout wants a number from 1 to", timeout=0),
+    "option: --max-wait word": usage("option", "--max-wait wants a number from 0 to", **{"max-wait": "soon"}),
+    "option: --pop maybe": usage("option", "--pop wants one of auto|required|off", pop="maybe"),
+    "command: unknown": usage("option", "there is no such command", command="enrol"),
+
+    # trust
+    "trust: none": usage("no-trust", "no trust anchors were given", trust=None),
+    "trust: system and file": usage("mixed-trust", "cannot be mixed", trust=["{fix}/ca/ca.pem", "system"]),
+    "trust: file missing": config("anchors-file", "does not exist", trust="{tmp}/absent.pem"),
+    "trust: folder": config("anchors-file", "is not a regular file", trust="{tmp}"),
+    "trust: file empty": config("anchors-empty", "\0", trust="{fix}/empty.pem"),
+    "trust: garbage": config("anchors-file", "\0", trust="{fix}/garbage.pem"),
+    "trust: truncated": config("anchors-file", "\0", trust="{fix}/truncated.pem"),
+    "trust: broken DER": config("anchors-file", "\0", trust="{fix}/broken.pem"),
+    "trust: leaf only": config("anchors-not-ca", "is not a CA certificate", trust="{fix}/identity.pem"),
+    "trust: self-signed, not a CA": config("anchors-not-ca", "\"CN=No CA\" among the trust anchors",
+                                           trust="{fix}/no-ca.pem"),
+    "trust: intermediate only": config("anchors-empty", "no self-signed CA certificate",
+                                       trust="{fix}/middle/ca.pem"),
+    "trust: huge": config("anchors-file", "larger than it may be", trust="{fix}/huge.pem"),
+
+    # secrets
+    "secret: literal": usage("secret-literal", "never the secret itself", password=LITERAL),
+    "secret: literal pin": usage("secret-literal", "--pin wants env:VAR", key="{fix}/encrypted.key",
+                                 pin=LITERAL),
+    "secret: no such variable": config("secret-missing", "variable NO_SUCH_VARIABLE is not set",
+                                       password="env:NO_SUCH_VARIABLE"),
+    "secret: file missing": config("secret-file", "does not exist", password="file:{tmp}/absent"),
+    "secret: file open to others": config("secret-permissions", "must belong to us and be closed",
+                                          password="file:{fix}/open-password"),
+    "secret: FIFO": config("secret-file", "is not a regular file", password="file:{fix}/fifo-password"),
+    "secret: file too large": config("secret-file", "larger than it may be",
+                                     password="file:{fix}/huge-password"),
+    "secret: descriptor not open": config("secret-file", "descriptor", prepare=unreadable_descriptor,
+                                          password="fd:97"),
+    "secret: descriptor no number": usage("secret-literal", "fd: wants the number of an open descriptor",
+                                          password="fd:two"),
+    "secret: no credentials": config("secret-missing", "CREDENTIALS_DIRECTORY is not set",
+                                     password="credential:est"),
+    "secret: user name with colon": usage("argument", "without colons", user="a:b"),
+
+    # keys
+    "key: file missing": key("file", "does not exist", key="{tmp}/absent.key"),
+    "key: folder": key("file", "is not a regular file", key="{tmp}"),
+    "key: open to others": key("permissions", "must belong to us and be closed", key="{fix}/open.key"),
+    "key: encrypted, no pin": key("passphrase-needed", "no passphrase was given", key="{fix}/encrypted.key"),
+    "key: wrong pin": key("passphrase-wrong", "does not open the key", key="{fix}/encrypted.key",
+                          pin="file:{fix}/wrong-password"),
+    "key: garbage": key("format", "holds no private key we can read", key="{fix}/garbage.key"),
+    "key: public": key("format", "holds no private key we can read", counts=False, key="{fix}/public.key"),
+    "key: two of them": key("format", "more than one private key", key="{fix}/two.key"),
+    "key: OpenSSH": key("format", "OpenSSH's own format", key="{fix}/ssh.key"),
+    "key: RSA 1024": bad("enroll", "csr.weak-key", "certificate", 9, "\0", key="{fix}/rsa1024.key"),
+    "key: TPM file": bad("enroll", "unsupported.key-uri", "unsupported", 12, "holds a TPM key",
+                         key="{fix}/tpm.key"),
+    "key: pkcs11": bad("enroll", "unsupported.key-uri", "unsupported", 12, "pkcs11: keys are not supported",
+                       key="pkcs11:token=a;object=b"),
+    "key: tpm2": bad("enroll", "unsupported.key-uri", "unsupported", 12, "tpm2: keys are not supported",
+                     key="tpm2:0x81000001"),
+    "key: URI of another host": usage("argument", "a file on another host", key="file://other.example/key"),
+    "key: unknown algorithm": usage("key-algorithm", "rsa:2048 to rsa:8192", **{"new-key": "dsa:2048"}),
+    "key: rsa:1024": usage("key-algorithm", "rsa:1024", **{"new-key": "rsa:1024"}),
+    "key: new one in the way": key("exists", "exists already", prepare=key_in_the_way,
+                                   **{"new-key": "ec:P-256", "key-out": "{parent}/new.key"}),
+
+    # our own certificate
+    "identity: needed": usage("identity-needed", "needs the current certificate and its key", "reenroll",
+                              cert=None, key=None),
+    "identity: key of another": identity("identity-key-mismatch", "does not belong to our own",
+                                         "identity", "other"),
+    "identity: expired": identity("identity-expired", "expired on", "expired"),
+    "identity: not yet valid": identity("identity-not-yet-valid", "is not valid before", "early"),
+    "identity: no clientAuth": identity("identity-eku", "TLS client authentication (extKeyUsage)",
+                                        "server-only"),
+    "identity: no digitalSignature": identity("identity-key-usage", "sign a TLS session (keyUsage)",
+                                              "agreement"),
+    "identity: RSA 1024": identity("identity-weak", "weak key or a weak signature", "weak"),
+    "identity: file missing": config("certificate-file", "does not exist", "reenroll",
+                                     cert="{tmp}/absent.pem"),
+    "identity: empty file": config("certificate-file", "\0", "reenroll", cert="{fix}/empty.pem"),
+    "identity: garbage": config("certificate-file", "\0", "reenroll", cert="{fix}/garbage.pem"),
+
+    # names
+    "DN: empty": name("no subject was given", ""),
+    "DN: no attribute type": name("no attribute type followed by '=' at position 1", "device"),
+    "DN: unknown attribute": name("the subject's attribute NOPE, position 1", "NOPE=device"),
+    "DN: empty value": name("\0", "CN="),
+    "DN: country too long": name("the value has 3 characters", "C=ABC"),
+    "DN: value too long": name("the value has 65 characters, allowed are 64", "CN=" + "a" * 65),
+    "DN: quotation without end": name("\0", "CN=\"device"),
+    "DN: dangling backslash": name("\0", "CN=device\\"),
+    "DN: SAN within": name("which is an extension, not part of a name", "CN=a,subjectAltName=b"),
+    "DN: too long": name("the subject is longer than", ",".join(["OU=" + "a" * 60] * 400)),
+    "SAN: no type": san("--san wants TYPE:VALUE, not \"device.example\"", "device.example"),
+    "SAN: unknown type": san("--san wants TYPE:VALUE, not \"fax:1\"", "fax:1"),
+    "SAN: dns": san("the subjectAltName DNS:a..b", "dns:a..b"),
+    "SAN: ip": san("the subjectAltName IP:1.2.3", "ip:1.2.3"),
+    "SAN: email": san("\0", "email:nobody"),
+    "SAN: uri": san("\0", "uri:no scheme"),
+    "SAN: rid": san("\0", "rid:9.9"),
+    "SAN: upn": san("\0", "upn:"),
+    "SAN: dirname": san("\0", "dirname:device"),
+    "SAN: othername": san("\0", "othername:1.2.3"),
+    "SAN: too long": san("a subjectAltName is longer than", "uri:https://a/" + "b" * 9000),
+    "extension: no colon": usage("extension", "--extension wants OID[:critical]:HEX", extension="1.2.3"),
+    "extension: no hex": usage("extension", "as hexadecimal digits", extension="1.2.3:xyz"),
+    "extension: no DER": usage("extension", "\0", extension="1.2.3.4:ff"),
+    "extension: bad OID": usage("extension", "\0", extension="a.b:0500"),
+    "key usage: unknown": usage("key-usage", "\0", **{"key-usage": "digitalSignature,everything"}),
+    "EKU: unknown": usage("eku", "\0", eku="anythingGoes"),
+
+    # a request made elsewhere
+    "csr: file missing": config("csr-file", "cannot be read: No such file", csr="{tmp}/absent", subject=None,
+                                san=None),
+    "csr: huge": config("csr-file", "is not a regular file of at most 256 KiB", csr="{fix}/huge.csr",
+                        subject=None, san=None),
+    "csr: empty": request("malformed", "the request is empty", "empty.csr"),
+    "csr: garbage": request("malformed", "is not a PKCS#10 structure", "garbage.csr"),
+    "csr: truncated": request("malformed", "is not a PKCS#10 structure", "truncated.csr", counts=False),
+    "csr: spoilt signature": request("signature", "own signature does not verify", "spoilt.csr"),
+    "csr: RSA 1024": request("weak-key", "\0", "weak.csr"),
+    "csr: MD5": request("weak-digest", "\0", "md5.csr"),
+    "csr: no name": request("no-name", "neither a subject nor a subjectAltName", "nameless.csr"),
+
+    # fingerprints
+    "fingerprint: too short": usage("fingerprint", "64 hexadecimal digits", "bootstrap", fingerprint="AA:BB"),
+    "fingerprint: no hex": usage("fingerprint", "64 hexadecimal digits", "bootstrap", counts=False,
+                                 fingerprint="XY" * 32),
+    "fingerprint: empty file": usage("fingerprint", "holds no fingerprint", "bootstrap",
+                                     fingerprint="file:{fix}/empty.pem"),
+    "fingerprint: file missing": config("invalid", "cannot be read: No such file", "bootstrap",
+                                        fingerprint="file:{tmp}/absent"),
+
+    # where it shall go
+    "out: foreign file": config("store-foreign", "notes.txt", prepare=foreign_file),
+    "out: link": config("store-unsafe", "is a link or no folder", prepare=linked_out),
+    "out: file": config("store-unsafe", "is a link or no folder", counts=False, prepare=file_as_out),
+    "out: open to others": config("store-unsafe", "\0", prepare=open_out),
+    "out: parent missing": config("store-parent", "cannot be opened", out="{parent}/no/device"),
+    "out: parent open to others": config("store-parent", "\0", prepare=open_parent),
+    "out: busy": config("store-busy", "another process is working", prepare=busy_out),
+    "out: broken pending": config("pending-state", "\0", prepare=broken_pending),
+    "out: root": usage("argument", "the output path needs a name of its own", out="/"),
+
+    # the configuration file
+    "config: missing": config("file", "cannot be opened", config="{tmp}/absent.ini"),
+    "config: no setting": config("file", "line 2: not of the form", prepare=ini("[enroll]\nlabel\n"),
+                                 config="{tmp}/estuary.ini"),
+    "config: unknown section": config("file", "neither [global] nor a command's name",
+                                      prepare=ini("[enrol]\nlabel = a\n"), config="{tmp}/estuary.ini"),
+    "config: unknown setting": config("file", "there is no setting of this name",
+                                      prepare=ini("[enroll]\nlabl = a\n"), config="{tmp}/estuary.ini"),
+    "config: flag that is no flag": config("file", "is either yes or no",
+                                           prepare=ini("[enroll]\ncsrattrs = maybe\n"),
+                                           config="{tmp}/estuary.ini"),
+    "config: literal secret": usage("secret-literal", "line 2: --password wants env:VAR",
+                                    prepare=ini(f"[enroll]\npassword = {LITERAL}\n"), password=None,
+                                    config="{tmp}/estuary.ini"),
+
+    # not here
+    "unsupported: --revocation hard": bad("enroll", "unsupported.revocation", "unsupported", 12,
+                                          "so --revocation hard cannot be kept", revocation="hard"),
+    "unsupported: --pop required": bad("enroll", "unsupported.feature", "unsupported", 12,
+                                       "does not bind requests to the TLS session", pop="required"),
+    "unsupported: --fips": bad("enroll", "unsupported.fips", "unsupported", 12,
+                               "there is no active FIPS provider", fips=True),
+    "proxy: bad URL": usage("proxy", "the proxy URL is not valid", proxy=f"ftp://u:{LITERAL}@localhost:1"),
+    "proxy: user name alone": usage("option", "--proxy is needed with --proxy-user", **{"proxy-user": "bob"}),
+}
+
+
+# --- a good lab, and something else that is wrong -----------------------------------------------
+
+def against(act, code, category, exit_code, sentence, counts=True):
+    """act(work) → the call whose refusal is expected, as a context manager."""
+    expected = Refusal(code, category, exit_code, sentence, counts)
+
+    def run_it(work, _name):
+        with act(work) as call:
+            return refused(work, expected, call)
+    return run_it, expected
+
+
+@contextlib.contextmanager
+def nobody_there(work):
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        port = bound.getsockname()[1]
+    yield lambda: work.call("enroll", common("enroll", f"https://127.0.0.1:{port}", work.fix.ca.cert))
+
+
+@contextlib.contextmanager
+def no_such_name(work):
+    yield lambda: work.call("enroll", common("enroll", "https://estuary.invalid", work.fix.ca.cert))
+
+
+def proxy_says(answer):
+    @contextlib.contextmanager
+    def act(work):
+        def serve(listener):
+            with contextlib.suppress(OSError):
+                while True:
+                    with listener.accept()[0] as peer:
+                        peer.settimeout(10)
+                        peer.recv(4096)
+                        peer.sendall(answer)
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            thread = threading.Thread(target=serve, args=(listener,), daemon=True)
+            thread.start()
+            given = common("enroll", "https://localhost:9", work.fix.ca.cert)
+            given["proxy"] = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            try:
+                yield lambda: work.call("enroll", given)
+            finally:
+                listener.shutdown(socket.SHUT_RDWR)
+    return act
+
+
+@contextlib.contextmanager
+def proxy_down(work):
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        port = bound.getsockname()[1]
+    given = common("enroll", "https://localhost:9", work.fix.ca.cert) | {"proxy": f"http://127.0.0.1:{port}"}
+    yield lambda: work.call("enroll", given)
+
+
+def good_lab(command="enroll", lab=(), **options):
+    @contextlib.contextmanager
+    def act(work):
+        with start_lab(work, *lab) as server:
+            yield lambda: work.call(command, common(command, server.url, server.anchors) | options)
+    return act
+
+
+def pending_first(second_lab=False, **changes):
+    @contextlib.contextmanager
+    def act(work):
+        with start_lab(work, "--pending", "9") as server:
+            given = common("enroll", server.url, server.anchors)
+            work.call("enroll", given).expect(7)
+            check(pathlib.Path(f"{work.out}.pending").is_dir(), "the request is pending")
+            yield lambda: work.call("enroll", given | changes)
+    return act
+
+
+AGAINST = {
+    "server down": against(nobody_there, "network.connect", "network", 4, "Connection refused"),
+    "name that cannot be resolved": against(no_such_name, "network.resolve", "network", 4,
+                                            "estuary.invalid:443 cannot be resolved"),
+    "proxy: refuses": against(proxy_says(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"),
+                              "network.proxy", "network", 4, "(status 403)"),
+    "proxy: wants a password": against(
+        proxy_says(b"HTTP/1.1 407 Who\r\nProxy-Authenticate: Basic realm=\"p\"\r\nContent-Length: 0\r\n\r\n"),
+        "network.proxy", "network", 4, "the proxy wants a user name and password"),
+    "proxy: down": against(proxy_down, "network.proxy", "network", 4, "\0"),
+    "proxy: no HTTP": against(proxy_says(b"220 mail ready\r\n\r\n"), "network.proxy", "network", 4, "\0"),
+    "no user": against(good_lab(user=None, password=None), "auth.required", "auth", 6,
+                       "wants a user name and password, or a client certificate"),
+    "wrong password": against(good_lab(password="file:{fix}/wrong-password"), "auth.refused", "auth", 6,
+                              "refused the user name or password", counts=False),
+    "wrong label": against(good_lab(label="nowhere"), "server.not-found", "server", 8,
+                           "no such EST service at this URL", counts=False),
+    "anchors of another CA": against(good_lab(trust="{fix}/ca/ca.pem"), "trust.unknown-issuer", "trust", 5,
+                                     "does not chain to the trust anchors", counts=False),
+    "reenroll: certificate of another CA": against(
+        good_lab("reenroll"), "auth.refused", "auth", 6, "\0"),
+    "bootstrap: fingerprint of another root": against(
+        good_lab("bootstrap"), "trust.fingerprint-mismatch", "trust", 5,
+        "no root certificate of the server has the expected fingerprint"),
+    "bootstrap: no fingerprint": against(good_lab("bootstrap", fingerprint=None), "trust.confirm-fingerprint",
+                                         "trust", 3, "must be confirmed by a person"),
+    "pending of another subject": against(pending_first(subject="CN=other"), "config.pending-other", "config",
+                                          2, "holds a request for another server, label"),
+    "pending of another server": against(pending_first(server="https://localhost:9"), "config.pending-other",
+                                         "config", 2, "holds a request for another", counts=False),
+}
+
+
+# --- running the rows ---------------------------------------------------------------------------
+
+def rows():
+    for table in (LIES, BAD, AGAINST):
+        yield from table.items()
+
+
+class Runner:
+    """Starts every row at the first question and answers each by name; two at a time."""
+
+    def __init__(self):
+        self.outcomes = None
+        self.pool = concurrent.futures.ThreadPoolExecutor(2)
+        self.folders = contextlib.ExitStack()
+        atexit.register(self.end)
+
+    def end(self):
+        self.pool.shutdown(cancel_futures=True)
+        self.folders.close()
+
+    def start(self):
+        program("estuary"), program("estuary-lab")
+        self.fixtures = Fixtures(self.folders.enter_context(temp_dir("estuary-hostile-")))
+        self.command = Command(self.folders.enter_context(temp_dir("estuary-home-")))
+        self.outcomes = {}
+
+    def one(self, name, act):
+        with temp_dir() as tmp:
+            work = Work(tmp, self.fixtures, self.command)
+            try:
+                return act(work, name)
+            finally:
+                if getattr(work, "handle", None) is not None:
+                    os.close(work.handle)
+
+    def outcome(self, wanted):
+        """What the row's act() returned, or its exception."""
+        if self.outcomes is None:
+            self.start()
+            everything = [*rows(), *((name, (act, None)) for name, act in HARMLESS.items()),
+                          *((name, (act, None)) for name, act in PENDING.items())]
+            if len(sys.argv) > 1:
+                everything = []
+            for name, (act, _) in everything:
+                self.outcomes[name] = self.pool.submit(self.one, name, act)
+        if wanted not in self.outcomes:
+            act = ({name: act for name, (act, _) in rows()} | HARMLESS | PENDING)[wanted]
+            self.outcomes[wanted] = self.pool.submit(self.one, wanted, act)
+        return self.outcomes[wanted].result()
+
+
+runner = Runner()
+
+
+def runner_outcome(name):
+    runner.outcome(name)
+
+
+for row_name, _row in rows():
+    case(f"refused: {row_name}")(lambda row_name=row_name: runner_outcome(row_name))
+for row_name in HARMLESS:
+    case(f"harmless: {row_name}")(lambda row_name=row_name: runner_outcome(row_name))
+for row_name in PENDING:
+    case(f"pending: {row_name}")(lambda row_name=row_name: runner_outcome(row_name))
+
+
+@case("every misbehaviour of the lab has its row")
+def complete():
+    listed = {}
+    for line in run([program("estuary-lab"), "--list-misbehaviours"], code=0).out.splitlines():
+        title, _, about = line.partition("\t")
+        listed[title] = about
+    check(len(listed) > 100, f"only {len(listed)} misbehaviours")
+    known = {title.split(" ")[0].split("@")[0] for table in (LIES, HARMLESS, PENDING) for title in table}
+    check_equal(sorted(set(listed) - known), [], "misbehaviours without a row")
+    check_equal(sorted(known - set(listed)), [], "rows without a misbehaviour")
+    promised = {title for title, about in listed.items() if about.startswith("harmless:")}
+    check_equal(sorted(promised - {title.split("@")[0] for title in HARMLESS}), [], "harmless, but not in the table")
+
+
+@case("the counted rows have a sentence of their own, and there are enough of them")
+def distinct():
+    counted = {title: expected for title, (_, expected) in rows() if expected.counts}
+    check(len(counted) >= ROWS_AT_LEAST, f"only {len(counted)} rows count")
+    pairs = [(expected.code, expected.sentence) for expected in counted.values()]
+    check_equal(len(set(pairs)), len(pairs), "distinct pairs of code and sentence")
+    # and the parts tell the rows apart: none stands in another's real message
+    for title, expected in counted.items():
+        for other, theirs in counted.items():
+            if other != title and theirs.code == expected.code:
+                check_not_in(expected.sentence, runner.outcome(other), f"the part of {title!r} in {other!r}")
+    print(f"# {len(counted)} rows count, {sum(1 for _ in rows())} in all")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,171 @@
+"""No password, PIN or key turns up in output, logs, files, argv or a key log, and the environment cannot make it so."""
+
+import base64
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from common import Alice, Listener, basic_header, estuary, lab, server  # noqa: E402
+from harness import (case, cases_from, check, check_equal, environment, free_port, main, make_key, one_json_object,  # noqa: E402
+                     openssl, password_file)
+
+PASSWORD = "correct-horse-7f3a91"
+PIN = "battery-staple-55c0de"
+PROXY_PASSWORD = "tr0ub4dor-and-3-9b1e"
+
+
+def forbidden(*extra):
+    """Every secret as it is, and as base64 at each of the three offsets it can have in a longer text."""
+    found = []
+    for secret in (PASSWORD, PIN, PROXY_PASSWORD, *extra):
+        raw = secret.encode()
+        found.append(raw)
+        for pad in range(3):
+            text = base64.b64encode(b"\0" * pad + raw)
+            # the first and last group also hold bits of the neighbours
+            found.append(text[4 if pad else 0:-4])
+    found += [basic_header("alice", PASSWORD).encode(), PASSWORD.encode().hex().encode(), PIN.encode().hex().encode()]
+    return found
+
+
+def search(data, where, needles):
+    if isinstance(data, str):
+        data = data.encode()
+    for needle in needles:
+        check(needle.lower() not in data.lower() if len(needle) > 30 else needle not in data,
+              f"{where} holds the secret {needle!r}")
+
+
+def key_body(path):
+    """A line from the middle of a PEM file: what would show if the private key leaked."""
+    lines = path.read_text().split("\n")
+    return lines[2]
+
+
+def everything(tmp, log_format):
+    alice, est = Alice(tmp, PASSWORD), estuary()
+    pin = password_file(tmp, PIN, name="pin")
+    make_key(tmp / "plain.key")
+    openssl("pkcs8", "-topk8", "-in", tmp / "plain.key", "-out", tmp / "enc.key", "-passout", f"file:{pin}")
+    (tmp / "enc.key").chmod(0o600)
+    keylog, work = tmp / "keylog", tmp / "work"
+    work.mkdir()
+    dead = f"http://127.0.0.1:{free_port()}"
+    env = {"SSLKEYLOGFILE": keylog, **{name: dead for name in ("https_proxy", "HTTPS_PROXY", "http_proxy", "all_proxy",
+                                                               "ALL_PROXY")}}
+    outputs = []
+
+    def do(*args, code):
+        for extra in (("-vvv", "--log-format", log_format), ("-vvv", "--log-format", log_format, "--json")):
+            result = est(*args, *extra, env=env)
+            outputs.append((args[0] + " " + " ".join(extra), result))
+            if extra[-1] == "--json":
+                one_json_object(result.out)
+            result.expect(code)
+            if log_format == "json" and extra[-1] == "--json":
+                # stderr is one JSON object a line
+                for line in result.err.splitlines():
+                    one_json_object(line)
+    with lab(*alice.lab, "--csrattrs", str(attributes(tmp))) as ca:
+        out = work / "out"
+        enroll = ("enroll", *server(ca), *alice.client, "--subject", "CN=device", "--key", tmp / "enc.key", "--out", out)
+        do(*enroll, "--pin", f"file:{pin}", code=0)
+        do(*enroll, "--pin", f"file:{pin}", "--preemptive-auth", "--csrattrs", code=0)
+        do("reenroll", *server(ca), "--cert", out / "cert.pem", "--key", tmp / "enc.key", "--pin", f"file:{pin}",
+           "--same-key", "--out", work / "again", code=0)
+        do("bootstrap", "--server", ca.url, *alice.client, "--fingerprint", ca.fingerprint, "-o", work / "ca.pem", code=0)
+        do("cacerts", *server(ca), *alice.client, "--preemptive-auth", code=0)
+        do("csrattrs", *server(ca), *alice.client, "--preemptive-auth", code=0)
+        do("csr", "--key", tmp / "enc.key", "--pin", f"file:{pin}", "--subject", "CN=x", code=0)
+        do("verify", out / "cert.pem", "--trust", ca.anchors, "--chain", out / "chain.pem", "--key", tmp / "enc.key",
+           "--pin", f"file:{pin}", code=0)
+        do("version", code=0)
+        # failures speak too
+        do("enroll", *server(ca), "--user", "alice", "--password", f"file:{pin}", "--subject", "CN=x", "--out",
+           work / "no", code=6)
+        do("verify", out / "cert.pem", "--trust", ca.anchors, "--key", tmp / "enc.key", "--pin",
+           f"file:{alice.file}", code=11)
+        do("enroll", *server(ca), "--user", "alice", "--password", PASSWORD, "--subject", "CN=x", "--out", work / "no",
+           code=2)
+        do("enroll", *server(ca), *alice.client, "--pin", PIN, "--key", tmp / "enc.key", "--subject", "CN=x", "--out",
+           work / "no", code=2)
+        do("cacerts", "--server", f"https://alice:{PASSWORD}@localhost", "--trust", ca.anchors, code=2)
+        do("cacerts", *server(ca), "--proxy", f"http://alice:{PROXY_PASSWORD}@127.0.0.1:1", code=2)
+        needles = forbidden(key_body(tmp / "plain.key"))
+        for name, result in outputs:
+            search(result.out, f"stdout of {name}", needles)
+            search(result.err, f"stderr of {name}", needles)
+        for path in work.rglob("*"):
+            if path.is_file() and path.name != "key.pem":
+                search(path.read_bytes(), str(path), needles)
+            check(not path.is_file() or path.name != "key.pem" or path.stat().st_mode & 0o777 == 0o600, "mode of key.pem")
+        search((ca.dir / "access.log").read_bytes(), "the lab's access log", needles)
+    check(not keylog.exists(), "no key log was written")
+    check(any("TLS" in result.err or "tls" in result.err for _, result in outputs), "-vvv did log something")
+
+
+def attributes(tmp):
+    path = tmp / "attributes"
+    path.write_bytes(bytes.fromhex("300a06082a8648ce3d040303"))
+    return path
+
+
+cases_from({f"every command with -vvv --log-format {f}: no secret anywhere, no key log, no proxy of the environment":
+            (f,) for f in ("text", "json")}, everything)
+
+
+@case("/proc/PID/cmdline and environ never hold what a file held")
+def process(tmp):
+    alice, est = Alice(tmp, PASSWORD), estuary()
+    pin = password_file(tmp, PIN, name="pin")
+    make_key(tmp / "plain.key")
+    openssl("pkcs8", "-topk8", "-in", tmp / "plain.key", "-out", tmp / "enc.key", "-passout", f"file:{pin}")
+    (tmp / "enc.key").chmod(0o600)
+    needles, looked = forbidden(), 0
+    with lab(*alice.lab, "--misbehave", "stall@simpleenroll") as ca:
+        args = ("enroll", *server(ca), *alice.client, "--preemptive-auth", "--subject", "CN=x", "--key", tmp / "enc.key",
+                "--pin", f"file:{pin}", "--out", tmp / "out")
+        child = subprocess.Popen([str(part) for part in (est.binary, *args)], stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment(est.env))
+        try:
+            deadline = time.monotonic() + 15
+            while time.monotonic() < deadline and not ca.access_log():
+                for name in ("cmdline", "environ"):
+                    search(pathlib.Path(f"/proc/{child.pid}/{name}").read_bytes(), f"/proc/PID/{name}", needles)
+                looked += 1
+                time.sleep(0.02)
+            check(ca.access_log(), "the request came")
+            check(looked > 1, "looked on the way")
+        finally:
+            child.send_signal(signal.SIGKILL)
+            child.wait()
+
+
+@case("a proxy's password: nowhere but in the proxy")
+def proxy_password(tmp):
+    alice, est = Alice(tmp, PASSWORD), estuary()
+    secret = password_file(tmp, PROXY_PASSWORD, name="proxy-password")
+    heads = []
+
+    def refuse(connection, _):
+        heads.append(connection.recv(65536))
+        connection.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=\"p\"\r\n"
+                           b"Content-Length: 0\r\nConnection: close\r\n\r\n")
+    with lab(*alice.lab) as ca, Listener(refuse) as proxy:
+        for log in ("text", "json"):
+            result = est("enroll", *server(ca), *alice.client, "--preemptive-auth", "--subject", "CN=x", "--proxy",
+                         f"http://127.0.0.1:{proxy.port}", "--proxy-user", "pam", "--proxy-password", f"file:{secret}",
+                         "--out", tmp / "out", "-vvv", "--log-format", log, code=4)
+            search(result.out + result.err, "the output", forbidden())
+        check(heads, "the proxy was asked")
+        for head in heads:
+            check(PASSWORD.encode() not in head and basic_header("alice", PASSWORD).encode() not in head,
+                  "the proxy never sees the server's password")
+        check_equal(ca.access_log(), [], "requests")
+
+
+if __name__ == "__main__":
+    main()

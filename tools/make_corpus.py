@@ -1,0 +1,364 @@
+#!/usr/bin/env python3
+"""Writes the seeds of tests/fuzz/corpus/ and tests/fuzz/fixture.h anew, with openssl(1).
+
+usage: make_corpus.py        The keys are new each time; seeds that a crash left behind are kept.
+"""
+
+import base64
+import json
+import pathlib
+import subprocess
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+FUZZ = ROOT / "tests" / "fuzz"
+CERTS_ONLY = "application/pkcs7-mime; smime-type=certs-only"
+
+CONFIG = """
+[ca]
+default_ca = ca
+[ca]
+database = {folder}/index.txt
+new_certs_dir = {folder}
+serial = {folder}/serial
+default_md = sha256
+policy = policy
+unique_subject = no
+copy_extensions = copy
+[policy]
+commonName = supplied
+[root]
+basicConstraints = critical,CA:TRUE
+keyUsage = critical,keyCertSign,cRLSign
+subjectKeyIdentifier = hash
+[leaf]
+basicConstraints = CA:FALSE
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
+[req]
+distinguished_name = dn
+[dn]
+"""
+
+
+class Maker:
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        (self.folder / "index.txt").write_text("")
+        (self.folder / "serial").write_text("1000\n")
+        (self.folder / "ca.cnf").write_text(CONFIG.format(folder=folder))
+
+    def openssl(self, *arguments, data=None):
+        return subprocess.run(["openssl", *map(str, arguments)], cwd=self.folder, input=data, check=True,
+                              capture_output=True).stdout
+
+    def path(self, name):
+        return self.folder / name
+
+    def key(self, name, *options):
+        options = options or ("-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
+        self.openssl("genpkey", *options, "-out", name)
+
+    def request(self, name, key, subject, *extensions):
+        added = [word for extension in extensions for word in ("-addext", extension)]
+        self.openssl("req", "-new", "-config", "ca.cnf", "-key", key, "-subj", subject, *added, "-out", name)
+
+    def sign(self, name, request, ca=None, section="leaf"):
+        signer = ["-selfsign", "-keyfile", ca] if section == "root" else ["-cert", "root.pem", "-keyfile", ca]
+        self.openssl("ca", "-batch", "-config", "ca.cnf", "-notext", *signer, "-extensions", section,
+                     "-startdate", "20250101000000Z", "-enddate", "20490101000000Z", "-in", request, "-out", name)
+
+    def text(self, name):
+        return self.path(name).read_text()
+
+    def der(self, name):
+        return pem_to_der(self.text(name))
+
+    def certs_only(self, *names):
+        arguments = [word for name in names for word in ("-certfile", name)]
+        return self.openssl("crl2pkcs7", "-nocrl", *arguments, "-outform", "DER")
+
+
+def pem_to_der(text):
+    return base64.b64decode("".join(line for line in text.splitlines() if not line.startswith("-")))
+
+
+def wrapped(der):
+    return base64.encodebytes(der).replace(b"\n", b"\r\n")
+
+
+def seed(target, name, content):
+    folder = FUZZ / "corpus" / target
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+def seeds(target, **contents):
+    for name, content in contents.items():
+        seed(target, name, content)
+
+
+# --- DER by hand, for what openssl(1) does not make ---
+
+
+def tlv(tag, *parts):
+    body = b"".join(parts)
+    size = len(body)
+    if size < 128:
+        return bytes([tag, size]) + body
+    length = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes([tag, 0x80 | len(length)]) + length + body
+
+
+def oid(text):
+    numbers = [int(word) for word in text.split(".")]
+    out = bytes([numbers[0] * 40 + numbers[1]])
+    for number in numbers[2:]:
+        groups = [number & 0x7F]
+        while number > 0x7F:
+            number >>= 7
+            groups.append(number & 0x7F | 0x80)
+        out += bytes(reversed(groups))
+    return tlv(6, out)
+
+
+def sequence(*parts):
+    return tlv(0x30, *parts)
+
+
+def attribute(kind, *values):
+    return sequence(oid(kind), tlv(0x31, *values))
+
+
+def integer(value):
+    return tlv(2, value.to_bytes(value.bit_length() // 8 + 1, "big"))
+
+
+CHALLENGE, EXTENSIONS = "1.2.840.113549.1.9.7", "1.2.840.113549.1.9.14"
+EC, P256, P384 = "1.2.840.10045.2.1", "1.2.840.10045.3.1.7", "1.3.132.0.34"
+RSA, ECDSA_SHA256, ECDSA_SHA384 = "1.2.840.113549.1.1.1", "1.2.840.10045.4.3.2", "1.2.840.10045.4.3.3"
+TEMPLATE, EXTENSION_TEMPLATE = "1.2.840.113549.1.9.16.2.61", "1.2.840.113549.1.9.16.2.62"
+
+
+def extension(kind, value, critical=False):
+    return sequence(oid(kind), tlv(1, b"\xff") if critical else b"", tlv(4, value))
+
+
+def make_csrattrs():
+    eku = extension("2.5.29.37", sequence(oid("1.3.6.1.5.5.7.3.2")))
+    usage = extension("2.5.29.15", tlv(3, b"\x07\x80"), critical=True)
+    san = extension("2.5.29.17", sequence(tlv(0x82, b"device.example")))
+    subject = sequence(tlv(0x31, sequence(oid("2.5.4.3"), tlv(0x0C, b"device"))))
+    template = sequence(integer(0), subject, tlv(0xA1, attribute(EXTENSIONS, sequence(usage))))
+    contents = {
+        "empty": sequence(),
+        "nothing": b"",
+        "challenge_and_ec": sequence(oid(CHALLENGE), attribute(EC, oid(P384)), oid(ECDSA_SHA384)),
+        "rsa_4096": sequence(attribute(RSA, integer(4096)), oid("1.2.840.113549.1.1.11")),
+        "extensions": sequence(attribute(EXTENSIONS, sequence(eku, usage)), attribute(EXTENSIONS, sequence(san))),
+        "serial_number": sequence(oid("2.5.4.5"), attribute("2.5.4.5", tlv(0x13, b"A-1"))),
+        "unknown": sequence(oid("1.3.6.1.1.1.1.22"), attribute("1.3.6.1.4.1.99999.1", tlv(0x0C, b"x"))),
+        # RFC 7030 4.5.2, the example
+        "rfc7030": base64.b64decode("MEEGCSqGSIb3DQEJBzASBgcqhkjOPQIBMQcGBSuBBAAiMBYGCSqGSIb3DQEJDjEJ"
+                                    "BgcrBgEBAQEWBggqhkjOPQQDAw=="),
+        "template": sequence(attribute(TEMPLATE, template)),
+        "extension_template": sequence(attribute(EXTENSION_TEMPLATE, sequence(sequence(oid("2.5.29.17"))))),
+        "two_curves": sequence(attribute(EC, oid(P256)), attribute(EC, oid(P384))),
+        "truncated": sequence(oid(CHALLENGE))[:-3],
+    }
+    seeds("csrattrs", **contents)
+    return contents
+
+
+# --- text ---
+
+
+def make_texts():
+    seeds("base64", rfc4648="Zm9vYmFy", padded="Zm8=", lines="Zm9v\r\nYmFy\r\n", spaces=" Zm 9v\tYg == \n",
+          empty="", bad_letter="Zm9v*mFy", padding_inside="Zg==Zg==", one_letter="Z", no_padding="Zg",
+          trailing_bits="Zh==", armour="-----BEGIN X-----\nZm9v\n-----END X-----\n")
+    seeds("media_type", certs_only=CERTS_ONLY, plain="application/csrattrs", case="Application/PKCS10",
+          quoted='application/pkcs7-mime; smime-type="certs-only"; name="a;b\\"c"',
+          spaces="text/html ; charset=utf-8", no_slash="text", twice="a/b; smime-type=x; smime-type=y",
+          open_quote='a/b; c="', long="a/" + "b" * 80)
+    seeds("retry_after", seconds="120", zero="0", date="Sat, 02 Jan 2027 10:00:00 GMT",
+          rfc850="Saturday, 02-Jan-27 10:00:00 GMT", asctime="Sat Jan  2 10:00:00 2027", negative="-1",
+          huge="99999999999999999999", fraction="1.5", spaces=" 30 ")
+    seeds("name", simple="CN=device 1,O=Example", escaped='CN=a\\,b\\+c\\"d\\\\,O=\\ x\\ ', multi="CN=a+UID=b,DC=example,DC=com",
+          hex="CN=#0C0161", dotted="2.5.4.3=x,1.2.3.4=#0C0179", utf8="CN=Zo\u00eb,L=K\u00f6ln", pairs="CN=\\C4\\87",
+          empty="", space_around=" CN = a , O = b ", country="C=DE,ST=x,L=y,serialNumber=1", leading_hash="CN=\\#a",
+          odd_hex="CN=#0C0", unknown="foo=bar", quote='CN="a,b"', bmp="CN=#1E0200E4")
+    seeds("san", dns="1device.example", idn="1b\u00fccher.example", wildcard="1*.example", email="2user@device.example",
+          uri="3https://device.example/x", urn="3urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6", ip="4192.0.2.1",
+          ip6="42001:db8::1", dirname="5CN=a,O=b", upn="6user@example", other_utf8="71.2.3.4;UTF8:text",
+          other_der="71.2.3.4;DER:0c0161", rid="81.2.3.4", unknown_type="9x", long="1" + "a" * 64 + ".example")
+    parts = {
+        "plain": ("https://est.example", "", "/.well-known/est/cacerts"),
+        "label_and_port": ("https://est.example:8443/prefix/", "device", "https://est.example:8443/x"),
+        "ip6": ("https://[2001:db8::1]:8443", "", "//[2001:db8::1]:8443/y"),
+        "idn": ("https://b\u00fccher.example/", "a", "other?query=1"),
+        "http": ("http://est.example", "", ""),
+        "userinfo": ("https://user:pass@est.example", "", ""),
+        "other_origin": ("https://est.example", "", "https://est.example.evil/x"),
+        "userinfo_redirect": ("https://est.example", "", "https://est.example@evil/x"),
+        "dots": ("https://est.example/a/../b", "..", "../../../x"),
+        "downgrade": ("https://est.example", "x", "http://est.example/"),
+        "encoded": ("https://est.example/a%2Fb", "l%61bel", "/%2e%2e/x#fragment"),
+        "reserved_label": ("https://est.example", "simpleenroll", ""),
+    }
+    for name, words in parts.items():
+        seed("server_url", name, "\0".join(words))
+    digits = "0123456789abcdef" * 4
+    colons = ":".join(digits[i:i + 2].upper() for i in range(0, 64, 2))
+    seeds("fingerprint", plain=digits, colons=colons, prefix="SHA256:" + colons, lower_prefix="sha256:" + digits,
+          short=digits[:-2], long=digits + "00", letter=digits[:-1] + "g", mixed=colons[:32] + digits[22:], empty="")
+    seeds("secret_source", literal="correct horse battery staple", empty="", fd_word="fd:x", fd_sign="fd:-1", fd_none="fd:",
+          near="prompt ", unknown="pass:secret", upper="ENV:HOME", percent="%s%n%s%n", control="\x1b[31m\n")
+    seeds("time", utc="2026-01-31T12:00:00Z", offset="2026-01-31T12:00:00+02:00", minus="2026-01-31t12:00:00-11:30",
+          leap_second="2016-12-31T23:59:60Z", leap_day="2024-02-29T00:00:00z", no_leap_day="2025-02-29T00:00:00Z",
+          year_0="0000-01-01T00:00:00+23:59", year_9999="9999-12-31T23:59:59-23:59", blank="2026-01-31 12:00:00Z",
+          short="2026-1-31T12:00:00Z", no_zone="2026-01-31T12:00:00")
+
+
+# --- what keys sign ---
+
+
+def make_keys(maker):
+    kinds = {"ec": (), "rsa": ("-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"),
+             "ed25519": ("-algorithm", "ED25519")}
+    for name, options in kinds.items():
+        maker.key(f"{name}.key", *options)
+        seed("key_file", f"{name}_pkcs8.pem", maker.text(f"{name}.key"))
+        seed("key_file", f"{name}_pkcs8.der", maker.der(f"{name}.key"))
+    seed("key_file", "ec_traditional.pem", maker.openssl("ec", "-in", "ec.key"))
+    seed("key_file", "ec_traditional_encrypted.pem", maker.openssl("ec", "-in", "ec.key", "-aes128", "-passout", "pass:test"))
+    seed("key_file", "ec_pkcs8_encrypted.pem",
+         maker.openssl("pkcs8", "-topk8", "-in", "ec.key", "-iter", "1000", "-passout", "pass:test"))
+    seed("key_file", "ec_params_and_key.pem", maker.openssl("ecparam", "-name", "P-256", "-genkey"))
+    seed("key_file", "public_only.pem", maker.openssl("pkey", "-in", "ec.key", "-pubout"))
+    seed("key_file", "two_keys.pem", maker.text("ec.key") + maker.text("ed25519.key"))
+    seed("key_file", "empty", "")
+
+
+def make_requests(maker):
+    san, usage = "subjectAltName=DNS:device.example,IP:192.0.2.1", "keyUsage=critical,digitalSignature"
+    maker.request("plain.req", "ec.key", "/CN=device 1")
+    maker.request("full.req", "ec.key", "/CN=device 1", san, usage, "extendedKeyUsage=clientAuth")
+    maker.request("rsa.req", "rsa.key", "/CN=device 2", san)
+    maker.request("ed25519.req", "ed25519.key", "/CN=device 3")
+    maker.request("no_name.req", "ec.key", "/")
+    maker.key("weak.key", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024")
+    maker.request("weak.req", "weak.key", "/CN=weak")
+    for name in ("plain", "full", "rsa", "ed25519", "no_name", "weak"):
+        seed("csr_inspect", f"{name}.pem", maker.text(f"{name}.req"))
+        seed("csr_inspect", f"{name}.der", maker.der(f"{name}.req"))
+    broken = bytearray(maker.der("full.req"))
+    broken[-1] ^= 1
+    seed("csr_inspect", "broken_signature.der", bytes(broken))
+
+
+def make_certificates(maker):
+    for name in ("root", "other"):
+        maker.key(f"{name}.key")
+        maker.request(f"{name}.req", f"{name}.key", f"/CN=Fuzz {name}")
+        maker.sign(f"{name}.pem", f"{name}.req", f"{name}.key", "root")
+    maker.sign("old.pem", "full.req", "root.key")
+    maker.sign("leaf.pem", "full.req", "root.key")
+    answers = {"leaf": maker.certs_only("leaf.pem"), "leaf_and_root": maker.certs_only("leaf.pem", "root.pem"),
+               "roots": maker.certs_only("root.pem", "other.pem"), "old": maker.certs_only("old.pem"),
+               "old_and_leaf": maker.certs_only("old.pem", "leaf.pem")}
+    empty = sequence(oid("1.2.840.113549.1.7.2"),
+                     tlv(0xA0, sequence(integer(1), tlv(0x31), sequence(oid("1.2.840.113549.1.7.1")), tlv(0x31))))
+    seeds("certs_only", **answers, empty=empty, trailing=answers["leaf"] + b"\0", truncated=answers["leaf"][:-9])
+    signed = maker.openssl("cms", "-sign", "-signer", "leaf.pem", "-inkey", "ec.key", "-outform", "DER", "-nodetach",
+                           data=b"text")
+    seed("certs_only", "signed", signed)
+    root, other, leaf = (maker.text(f"{name}.pem") for name in ("root", "other", "leaf"))
+    seeds("anchors", root=root, two=root + "text between\n" + other, with_leaf=root + leaf, leaf_only=leaf,
+          der=maker.der("root.pem"), twice=root + root, cut=root[:200], empty="", with_key=maker.text("ec.key") + root)
+    return answers
+
+
+def answer(line, body, *headers):
+    return "\n".join([line, *headers, "", ""]).encode() + body
+
+
+def make_answers(answers, csrattrs):
+    pkcs7, b64 = "Content-Type: " + CERTS_ONLY, {name: wrapped(der) for name, der in answers.items()}
+    html = "Content-Type: text/html"
+    contents = {
+        "cacerts": answer("cacerts 200", b64["roots"], pkcs7, "Content-Transfer-Encoding: base64"),
+        "csrattrs": answer("csrattrs 200", wrapped(csrattrs["rfc7030"]), "Content-Type: application/csrattrs"),
+        "csrattrs_204": answer("csrattrs 204", b""),
+        "csrattrs_404": answer("csrattrs 404", b"<h1>no</h1>", html),
+        "enroll": answer("simpleenroll 200", b64["leaf"], pkcs7),
+        "enroll_chain": answer("simpleenroll 200", b64["leaf_and_root"], pkcs7),
+        "enroll_other_key": answer("simpleenroll 200", b64["roots"], pkcs7),
+        "enroll_202": answer("simpleenroll 202", b"", "Retry-After: 30"),
+        "enroll_202_none": answer("simpleenroll 202", b""),
+        "enroll_401": answer("simpleenroll 401", b"", 'WWW-Authenticate: Negotiate, Basic realm="x"'),
+        "enroll_401_other": answer("simpleenroll 401", b"", "WWW-Authenticate: Bearer"),
+        "enroll_400": answer("simpleenroll 400", b"<p>bad <b>request</b></p>", html),
+        "enroll_503": answer("simpleenroll 503", b"busy", "Retry-After: Sat, 02 Jan 2027 10:00:00 GMT"),
+        "enroll_307": answer("simpleenroll 307", b"", "Location: /other"),
+        "enroll_303": answer("simpleenroll 303", b"", "Location: https://est.example/x"),
+        "redirect_away": answer("cacerts 302", b"", "Location: https://evil.example/"),
+        "no_type": answer("cacerts 200", b64["roots"]),
+        "gzip": answer("cacerts 200", b"\x1f\x8b", pkcs7, "Content-Encoding: gzip"),
+        "empty": answer("simpleenroll 200", b"", pkcs7),
+        "reenroll": answer("simplereenroll 200", b64["leaf"], pkcs7),
+        "reenroll_old": answer("simplereenroll 200", b64["old"], pkcs7),
+        "reenroll_both": answer("simplereenroll 200", b64["old_and_leaf"], pkcs7),
+    }
+    seeds("answer", **contents)
+
+
+def make_states(maker):
+    def state(**changes):
+        values = {"version": 1, "operation": "simpleenroll", "server": "https://est.example", "label": "", "state": "pending",
+                  "retry_at": 1798761630, "polls": 1, "bound": False, "request": wrapped(maker.der("full.req")).decode()}
+        values.update(changes)
+        return json.dumps({name: value for name, value in values.items() if value is not None}, indent=2)
+
+    old = wrapped(maker.der("old.pem")).decode()
+    seeds("enrollment_state", pending=state(), ready=state(state="ready", retry_at=0, polls=0, label="device"),
+          renewal=state(operation="simplereenroll", old_certificate=old), renewal_without_old=state(operation="simplereenroll"),
+          bound=state(bound=True), issued=state(state="issued"), other_version=state(version=2), no_request=state(request=None),
+          http=state(server="http://est.example"), negative=state(polls=-1), array="[]", cut=state()[:-20], empty="",
+          duplicate=state()[:-2] + ',"polls":2}')
+
+
+def c_string(name, text):
+    lines = "\n".join(f'    "{line}\\n"' + (" \\" if rest else "") for line, rest in with_rest(text.splitlines()))
+    return f"#define {name} \\\n{lines}\n"
+
+
+def with_rest(lines):
+    return [(line, index + 1 < len(lines)) for index, line in enumerate(lines)]
+
+
+def make_fixture(maker):
+    parts = [("FIXTURE_ROOT", "root.pem"), ("FIXTURE_REQUEST", "full.req"), ("FIXTURE_OLD", "old.pem"),
+             ("FIXTURE_LEAF", "leaf.pem")]
+    body = "\n".join(c_string(name, maker.text(file)) for name, file in parts)
+    (FUZZ / "fixture.h").write_text(
+        "/* Written by tools/make_corpus.py: a root, a request, and two certificates the root issued for it. */\n"
+        "#ifndef TESTS_FUZZ_FIXTURE_H\n#define TESTS_FUZZ_FIXTURE_H\n\n/* clang-format off */\n" + body +
+        "/* clang-format on */\n\n#endif\n")
+
+
+def main():
+    make_texts()
+    csrattrs = make_csrattrs()
+    with tempfile.TemporaryDirectory() as folder:
+        maker = Maker(folder)
+        make_keys(maker)
+        make_requests(maker)
+        answers = make_certificates(maker)
+        make_answers(answers, csrattrs)
+        make_states(maker)
+        make_fixture(maker)
+
+
+if __name__ == "__main__":
+    main()
