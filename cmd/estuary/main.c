@@ -1,6 +1,7 @@
 #include "command.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -28,6 +29,8 @@ cleanup:
 
 int main(int argc, char **argv)
 {
+    /* libcurl opens the file that this names, though trust/ keeps the keys of our sessions out of it */
+    (void)unsetenv("SSLKEYLOGFILE");
     context ctx = {.err = estuary_error_new(), .result = json_object(), .extra = json_object()};
     int result = ctx.err == NULL || ctx.result == NULL || ctx.extra == NULL ? fail_memory(&ctx)
                                                                             : options_parse(&ctx, argc, argv);

@@ -156,7 +156,7 @@ static int add(context *ctx, option_id id, const char *text, option_origin origi
         return fail(ctx, "usage.option", NULL, "%s%s is given twice", where, option_name(id));
     if (value->count >= OPTION_VALUES_MAX)
         return fail(ctx, "usage.option", NULL, "%s%s is given too often", where, option_name(id));
-    if ((table[id].flags & SECRET) != 0 && !is_secret_source(text))
+    if ((table[id].flags & SECRET) != 0 && (text == NULL || !is_secret_source(text)))
         return fail(ctx, "usage.secret-literal", NULL,
                     "%s%s wants env:VAR, file:PATH, fd:N, credential:NAME or prompt, never the secret itself",
                     where, option_name(id));

@@ -38,6 +38,8 @@ estuary_status est_fail_openssl(estuary_error *err, est_code code, const char *f
 /* The same, with strerror(errno) appended to the message. */
 estuary_status est_fail_errno(estuary_error *err, est_code code, const char *fmt, ...) EST_PRINTF(3);
 estuary_status est_fail_memory(estuary_error *err);
+/* The first error of OpenSSL's queue, which stays as it is; 0 when empty. */
+unsigned long est_openssl_first_error(void);
 
 void est_error_set_detail(estuary_error *err, const char *fmt, ...) EST_PRINTF(2);
 void est_error_set_http_status(estuary_error *err, int status);
@@ -117,7 +119,8 @@ bool est_time_parse(const char *text, time_t *out);
 
 typedef enum est_file_flags {
     EST_FILE_PUBLIC = 0,
-    EST_FILE_PRIVATE = 1 /* owned by us (or root), closed to group and others */
+    EST_FILE_PRIVATE = 1,   /* owned by us (or root), closed to group and others */
+    EST_FILE_CREDENTIAL = 2 /* as systemd makes them: an ACL for the service's user shows as group-readable */
 } est_file_flags;
 
 typedef enum est_file_result {

@@ -300,3 +300,8 @@ void est_error_set_retry_at(estuary_error *err, time_t at)
     if (err != NULL)
         err->retry_at = at;
 }
+
+unsigned long est_openssl_first_error(void)
+{
+    return ERR_peek_error();
+}

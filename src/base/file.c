@@ -18,8 +18,9 @@ static est_file_result check(int fd, size_t max, est_file_flags flags, size_t *s
         return EST_FILE_ERROR;
     if (!S_ISREG(info.st_mode))
         return EST_FILE_NOT_REGULAR;
-    if (flags == EST_FILE_PRIVATE &&
-        ((info.st_uid != geteuid() && info.st_uid != 0) || (info.st_mode & (S_IRWXG | S_IRWXO)) != 0))
+    mode_t closed = flags == EST_FILE_PRIVATE ? S_IRWXG | S_IRWXO : S_IWGRP | S_IRWXO;
+    if (flags != EST_FILE_PUBLIC &&
+        ((info.st_uid != geteuid() && info.st_uid != 0) || (info.st_mode & closed) != 0))
         return EST_FILE_UNSAFE;
     if (info.st_size < 0 || (uintmax_t)info.st_size > max)
         return EST_FILE_TOO_LARGE;

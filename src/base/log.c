@@ -80,6 +80,23 @@ static void append_clean(est_buf *line, const char *text)
     append_text(line, clean);
 }
 
+/* Quoted unless it is one plain word, so that a value cannot pass for further fields. */
+static void append_value(est_buf *line, const char *value)
+{
+    bool plain = strpbrk(value, " ,=()\"\\\t\r\n") == NULL;
+    char clean[1024];
+    est_text_sanitise(value, strlen(value), clean, sizeof(clean));
+    if (!plain)
+        append_text(line, "\"");
+    for (const char *c = clean; *c != '\0'; c++) {
+        if (*c == '"' || *c == '\\')
+            append_text(line, "\\");
+        (void)est_buf_append(line, c, 1);
+    }
+    if (!plain)
+        append_text(line, "\"");
+}
+
 static void write_text(int fd, estuary_log_level level, const char *event, const char *message,
                        const estuary_log_field *fields, size_t n)
 {
@@ -93,7 +110,7 @@ static void write_text(int fd, estuary_log_level level, const char *event, const
         append_text(&line, i == 0 ? " (" : ", ");
         append_text(&line, fields[i].name);
         append_text(&line, "=");
-        append_clean(&line, fields[i].value);
+        append_value(&line, fields[i].value);
     }
     if (n > 0)
         append_text(&line, ")");

@@ -75,11 +75,12 @@ static estuary_status from_environment(const char *variable, estuary_secret **ou
     return estuary_secret_new(value, strlen(value), out, err);
 }
 
-static estuary_status from_file(const char *path, estuary_secret **out, estuary_error *err)
+static estuary_status from_file(const char *path, est_file_flags flags, estuary_secret **out,
+                                estuary_error *err)
 {
     uint8_t *bytes = NULL;
     size_t len = 0;
-    est_file_result result = est_file_read(path, ESTUARY_SECRET_MAX, EST_FILE_PRIVATE, &bytes, &len);
+    est_file_result result = est_file_read(path, ESTUARY_SECRET_MAX, flags, &bytes, &len);
     if (result == EST_FILE_UNSAFE)
         return est_fail(err, EST_CONFIG_SECRET_PERMISSIONS,
                         "the secret file %s must belong to us and be closed to group and others", path);
@@ -130,7 +131,7 @@ static estuary_status from_credential(const char *name, estuary_secret **out, es
     char *path = est_printf("%s/%s", folder, name);
     if (path == NULL)
         return est_fail_memory(err);
-    estuary_status status = from_file(path, out, err);
+    estuary_status status = from_file(path, EST_FILE_CREDENTIAL, out, err);
     est_free(path);
     return status;
 }
@@ -178,7 +179,7 @@ estuary_status estuary_secret_read(const char *source, const char *what, estuary
     if (strncmp(source, "env:", 4) == 0)
         return from_environment(source + 4, out, err);
     if (strncmp(source, "file:", 5) == 0)
-        return from_file(source + 5, out, err);
+        return from_file(source + 5, EST_FILE_PRIVATE, out, err);
     if (strncmp(source, "fd:", 3) == 0)
         return from_descriptor(source + 3, out, err);
     if (strncmp(source, "credential:", 11) == 0)

@@ -1,4 +1,5 @@
 #include "cert/findings.h"
+#include "wire/wire.h"
 
 #include <string.h>
 
@@ -35,21 +36,10 @@ estuary_status estuary_expectation_set_key(estuary_expectation *expectation, con
     return ESTUARY_OK;
 }
 
-/* Over its DER: X509_REQ_dup() of OpenSSL 3.0 crashes when memory runs short. */
-static X509_REQ *copy_request(const X509_REQ *request)
-{
-    unsigned char *der = NULL;
-    int len = i2d_X509_REQ(request, &der);
-    const unsigned char *in = der;
-    X509_REQ *copy = len <= 0 ? NULL : d2i_X509_REQ(NULL, &in, len);
-    OPENSSL_free(der);
-    return copy;
-}
-
 estuary_status estuary_expectation_set_request(estuary_expectation *expectation, const X509_REQ *request,
                                                estuary_error *err)
 {
-    X509_REQ *copy = request == NULL ? NULL : copy_request(request);
+    X509_REQ *copy = request == NULL ? NULL : est_request_dup(request);
     if (request != NULL && copy == NULL)
         return est_fail_openssl(err, EST_MEMORY, NULL);
     X509_REQ_free(expectation->own_request);

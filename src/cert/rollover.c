@@ -49,6 +49,22 @@ static bool add_helpers(estuary_anchors *anchors, const STACK_OF(X509) *certs)
     return true;
 }
 
+/* RFC 7030 A.1: rollover certificates of old CAs lack basicConstraints; the key of a root tells them. Not
+ * kept. */
+static bool has_key_of_a_root(const STACK_OF(X509) *certs, const X509 *certificate)
+{
+    bool same = false;
+    ERR_set_mark();
+    EVP_PKEY *key = X509_get0_pubkey(certificate);
+    for (int i = 0; key != NULL && !same && i < sk_X509_num(certs); i++) {
+        X509 *root = sk_X509_value(certs, i);
+        EVP_PKEY *other = X509_get0_pubkey(root);
+        same = other != NULL && EVP_PKEY_eq(key, other) == 1 && est_certificate_is_root(root);
+    }
+    ERR_pop_to_mark();
+    return same;
+}
+
 static estuary_status refuse_not_ca(const X509 *certificate, estuary_error *err)
 {
     char subject[NAME_SIZE];
@@ -80,7 +96,7 @@ estuary_status est_anchors_from_cacerts(const STACK_OF(X509) *certs, estuary_anc
         if (est_certificate_is_root(certificate)) {
             if (!est_anchors_add_root(anchors, certificate))
                 EST_FAIL_OPENSSL(EST_MEMORY, NULL);
-        } else if (!est_certificate_is_ca(certificate)) {
+        } else if (!est_certificate_is_ca(certificate) && !has_key_of_a_root(certs, certificate)) {
             EST_TRY(refuse_not_ca(certificate, err));
         }
     }

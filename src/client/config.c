@@ -214,6 +214,16 @@ static bool is_user_name(const char *user)
     return len > 0 && len <= USER_MAX;
 }
 
+/* RFC 7617 2: no control characters, NUL among them */
+static bool is_password(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
+            return false;
+    }
+    return true;
+}
+
 estuary_status estuary_config_set_http_auth(estuary_config *config, const char *user,
                                             const estuary_secret *password, estuary_error *err)
 {
@@ -221,9 +231,9 @@ estuary_status estuary_config_set_http_auth(estuary_config *config, const char *
     if (user == NULL || password == NULL || !is_user_name(user))
         return est_fail(err, EST_USAGE, "a user name must be there, without colons and control characters");
     const char *text = estuary_secret_get0(password, &len);
-    if (strlen(text) != len)
+    if (!is_password(text, len))
         return est_fail(err, EST_CONFIG,
-                        "the password contains a NUL byte, which HTTP authentication cannot carry");
+                        "the password contains a control character, which HTTP authentication cannot carry");
     char *copy = est_strdup(user);
     if (copy == NULL)
         return est_fail_memory(err);
@@ -270,6 +280,10 @@ estuary_status estuary_config_set_proxy(estuary_config *config, const char *url,
     if (user != NULL && !is_user_name(user))
         return est_fail(err, EST_USAGE_PROXY,
                         "the proxy's user name must have no colons or control characters");
+    size_t len = 0;
+    const char *secret = estuary_secret_get0(password, &len);
+    if (!is_password(secret, len))
+        return est_fail(err, EST_USAGE_PROXY, "the proxy's password must have no control characters");
     char *url_copy = NULL, *user_copy = NULL;
     if (!copy_text(url, &url_copy) || !copy_text(user, &user_copy)) {
         est_free(url_copy);

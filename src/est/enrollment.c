@@ -38,7 +38,7 @@ static estuary_status take_request(estuary_enrollment *enrollment, const estuary
                                    estuary_error *err)
 {
     if (request->signed_request != NULL) {
-        enrollment->request = X509_REQ_dup(request->signed_request);
+        enrollment->request = est_request_dup(request->signed_request);
         return enrollment->request == NULL ? est_fail_openssl(err, EST_CRYPTO, NULL) : ESTUARY_OK;
     }
     if (request->csr == NULL || request->key == NULL)

@@ -44,7 +44,7 @@ estuary_status estuary_request_set_signed(estuary_request *request, const X509_R
 {
     if (csr == NULL)
         return est_fail(err, EST_USAGE, "no request was given");
-    X509_REQ *copy = X509_REQ_dup(csr);
+    X509_REQ *copy = est_request_dup(csr);
     if (copy == NULL)
         return est_fail_openssl(err, EST_CRYPTO, NULL);
     estuary_csr_free(request->csr);

@@ -31,6 +31,8 @@ static estuary_status proxy_failed(est_http *http, estuary_error *err)
 static estuary_status receiving_failed(est_http *http, estuary_error *err)
 {
     long os_error = 0;
+    if (http->proxy != NULL && http->attempts == 0)
+        return proxy_failed(http, err); /* its answer to CONNECT was none */
     (void)curl_easy_getinfo(http->easy, CURLINFO_OS_ERRNO, &os_error);
     if (strstr(http->error_text, "chunked-encoding") != NULL)
         return est_fail(err, EST_PROTOCOL_HTTP, "a chunk of the server's answer has no valid length");
@@ -46,10 +48,13 @@ static estuary_status receiving_failed(est_http *http, estuary_error *err)
 static estuary_status connecting_failed(est_http *http, estuary_error *err)
 {
     long os_error = 0;
-    char reason[96] = "";
+    char buffer[96] = "";
+    const char *reason = "";
+    if (http->proxy != NULL)
+        return est_fail(err, EST_NETWORK_PROXY, "no connection to the proxy");
     (void)curl_easy_getinfo(http->easy, CURLINFO_OS_ERRNO, &os_error);
-    if (os_error != 0 && strerror_r((int)os_error, reason, sizeof(reason)) != 0)
-        reason[0] = '\0';
+    if (os_error != 0) /* the GNU variant returns the text, which need not be in the buffer */
+        reason = strerror_r((int)os_error, buffer, sizeof(buffer));
     return est_fail(err, EST_NETWORK_CONNECT, "no connection to %s%s%s", http->place,
                     reason[0] == '\0' ? "" : ": ", reason);
 }

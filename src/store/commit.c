@@ -53,6 +53,10 @@ static estuary_status texts_make(const estuary_store *store, X509 *leaf, const S
     texts->files[0] = est_store_file_of("cert.pem", texts->leaf, 0644);
     texts->files[1] = est_store_file_of("chain.pem", texts->chain, 0644);
     texts->files[2] = est_store_file_of("fullchain.pem", texts->full, 0644);
+    /* only chain.pem may be empty: a leaf that a root issued has no intermediates */
+    bool chain_lost = sk_X509_num(chain) > 0 && texts->files[1].len == 0;
+    if (texts->files[0].len == 0 || texts->files[2].len == 0 || chain_lost)
+        return est_fail_openssl(err, EST_CRYPTO, "the certificates cannot be written as PEM");
     return key_text(store, key, texts, err);
 }
 

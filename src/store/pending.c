@@ -27,6 +27,8 @@ estuary_status est_store_save_pending_plain(estuary_store *store, const X509_REQ
     if (pem == NULL)
         EST_FAIL_OPENSSL(EST_CRYPTO, "the request cannot be written as PEM");
     files[0] = est_store_file_of("request.pem", pem, 0600);
+    if (files[0].len == 0)
+        EST_FAIL_OPENSSL(EST_CRYPTO, "the request cannot be written as PEM");
     files[1] = (est_store_file){"state.json", state, len, 0600};
     if (key != NULL) {
         EST_TRY(estuary_key_to_pem(key, NULL, &key_pem, err));

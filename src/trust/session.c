@@ -34,7 +34,7 @@ static void on_info(const SSL *ssl, int where, int value)
     if (where == SSL_CB_READ_ALERT && ALERT_LEVEL(value) == SSL3_AL_FATAL)
         session->alert = ALERT_DESCRIPTION(value);
     if (where == SSL_CB_CONNECT_EXIT && value <= 0 && session->openssl_code == 0)
-        session->openssl_code = ERR_peek_error();
+        session->openssl_code = est_openssl_first_error();
 }
 
 bool est_session_attach(SSL_CTX *ctx, est_session *session)

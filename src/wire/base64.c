@@ -37,6 +37,9 @@ struct decoder {
 
 static estuary_status take(struct decoder *d, uint8_t c, size_t position, estuary_error *err)
 {
+    if (d->ended && c == '=')
+        return est_fail(err, EST_PROTOCOL_BASE64_PADDING, "the base64 data has a '=' too many, at byte %zu",
+                        position + 1);
     if (d->ended)
         return est_fail(err, EST_PROTOCOL_BASE64_TRAILING,
                         "there is something after the end of the base64 data, at byte %zu", position + 1);

@@ -8,12 +8,12 @@ static estuary_status check_shape(CMS_ContentInfo *cms, estuary_error *err)
 {
     if (OBJ_obj2nid(CMS_get0_type(cms)) != NID_pkcs7_signed)
         return est_fail(err, EST_PROTOCOL_CMS_TYPE, NULL);
+    const STACK_OF(CMS_SignerInfo) *signers = CMS_get0_SignerInfos(cms);
+    if (signers != NULL && sk_CMS_SignerInfo_num(signers) > 0)
+        return est_fail(err, EST_PROTOCOL_CMS_SIGNERS, NULL); /* first: a signer's message has content, too */
     ASN1_OCTET_STRING **content = CMS_get0_content(cms);
     if (content != NULL && *content != NULL && ASN1_STRING_length(*content) > 0)
         return est_fail(err, EST_PROTOCOL_CMS_CONTENT, NULL);
-    const STACK_OF(CMS_SignerInfo) *signers = CMS_get0_SignerInfos(cms);
-    if (signers != NULL && sk_CMS_SignerInfo_num(signers) > 0)
-        return est_fail(err, EST_PROTOCOL_CMS_SIGNERS, NULL);
     return ESTUARY_OK;
 }
 
@@ -50,7 +50,7 @@ estuary_status est_certs_only_parse(const uint8_t *der, size_t len, const estuar
         EST_FAIL(EST_PROTOCOL_CMS_TRAILING, NULL);
     EST_TRY(check_shape(cms, err));
     certs = CMS_get1_certs(cms);
-    if (certs == NULL && ERR_peek_error() != 0)
+    if (certs == NULL && est_openssl_first_error() != 0)
         EST_FAIL_OPENSSL(EST_PROTOCOL_CMS, NULL);
     EST_TRY(check_count(certs, limits, err));
     *out = certs;

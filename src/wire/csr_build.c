@@ -396,3 +396,13 @@ bool est_request_changes_subject(const X509_REQ *request)
     ASN1_OBJECT_free(oid);
     return found;
 }
+
+X509_REQ *est_request_dup(const X509_REQ *request)
+{
+    unsigned char *der = NULL;
+    int len = i2d_X509_REQ(request, &der);
+    const unsigned char *in = der;
+    X509_REQ *copy = len <= 0 ? NULL : d2i_X509_REQ(NULL, &in, len);
+    OPENSSL_free(der);
+    return copy;
+}

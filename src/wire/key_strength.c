@@ -77,7 +77,8 @@ bool est_curve_is_known(int nid)
     return false;
 }
 
-/* On a curve of prime order (the NIST P curves) a point on the curve is in the group: no multiplication needed. */
+/* On a curve of prime order (the NIST P curves) a point on the curve is in the group: no multiplication
+ * needed. */
 static bool has_prime_order(const char *curve)
 {
     return strncmp(curve, "P-", 2) == 0;
@@ -89,7 +90,8 @@ static bool point_is_good(const EVP_PKEY *key, const char *curve)
     int result = 0;
     /* below 0: the provider has no such check */
     if (context != NULL)
-        result = has_prime_order(curve) ? EVP_PKEY_public_check_quick(context) : EVP_PKEY_public_check(context);
+        result =
+            has_prime_order(curve) ? EVP_PKEY_public_check_quick(context) : EVP_PKEY_public_check(context);
     EVP_PKEY_CTX_free(context);
     return result != 0;
 }

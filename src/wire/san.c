@@ -144,6 +144,8 @@ static estuary_status make_dirname(const char *value, GENERAL_NAME **out, estuar
 {
     X509_NAME *directory = NULL;
     estuary_status status = estuary_name_parse(value, &directory, err);
+    if (status == ESTUARY_E_USAGE) /* said of a subject, which this is not */
+        return refuse(err, "dirName", value, "it is not a name in RFC 4514 form");
     if (status != ESTUARY_OK)
         return status;
     GENERAL_NAME *name = GENERAL_NAME_new();

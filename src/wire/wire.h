@@ -75,6 +75,8 @@ bool est_certificate_san(const X509 *certificate, GENERAL_NAMES **out);
 /* csr_build.c */
 
 estuary_csr *est_csr_dup(const estuary_csr *csr); /* NULL when memory is short */
+/* Over its DER: X509_REQ_dup() of OpenSSL 3.0 crashes when memory runs short. NULL on failure. */
+X509_REQ *est_request_dup(const X509_REQ *request);
 /* true when the request carries ChangeSubjectName (RFC 6402 2.8). */
 bool est_request_changes_subject(const X509_REQ *request);
 

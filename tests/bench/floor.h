@@ -1,4 +1,5 @@
-/* What both floors share: hard-coded key, CSR, check and files. Not Estuary's code: the least that does the job. */
+/* What both floors share: hard-coded key, CSR, check and files. Not Estuary's code: the least that does the
+ * job. */
 #ifndef BENCH_FLOOR_H
 #define BENCH_FLOOR_H
 

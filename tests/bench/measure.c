@@ -22,10 +22,11 @@ int main(int argc, char **argv)
     pid_t pid = 0;
     int status = 0;
     if (argc < 2 || clock_gettime(CLOCK_MONOTONIC, &start) != 0 ||
-        posix_spawn(&pid, argv[1], NULL, NULL, argv + 1, environ) != 0 || wait4(pid, &status, 0, &usage) != pid ||
-        clock_gettime(CLOCK_MONOTONIC, &end) != 0)
+        posix_spawn(&pid, argv[1], NULL, NULL, argv + 1, environ) != 0 ||
+        wait4(pid, &status, 0, &usage) != pid || clock_gettime(CLOCK_MONOTONIC, &end) != 0)
         return 2;
     double wall = (double)(end.tv_sec - start.tv_sec) * 1000 + (double)(end.tv_nsec - start.tv_nsec) / 1e6;
-    fprintf(stderr, "measured %.3f %.3f %ld\n", wall, ms(usage.ru_utime) + ms(usage.ru_stime), usage.ru_maxrss);
+    fprintf(stderr, "measured %.3f %.3f %ld\n", wall, ms(usage.ru_utime) + ms(usage.ru_stime),
+            usage.ru_maxrss);
     return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : 1;
 }

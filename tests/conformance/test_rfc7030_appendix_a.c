@@ -121,6 +121,12 @@ static void a1_cacerts(void **state)
     /* the two in the middle have no basicConstraints in the RFC's example: by RFC 5280 they are no CAs */
     assert_false(est_certificate_is_ca(sk_X509_value(certs, 1)));
     assert_false(est_certificate_is_ca(sk_X509_value(certs, 2)));
+    /* and yet the answer is usable: both roots become anchors (RFC 7030 4.1.3, E1) */
+    estuary_anchors *anchors = NULL;
+    assert_ok(est_anchors_from_cacerts(certs, &anchors, s.err), s.err);
+    assert_int_equal(sk_X509_num(estuary_anchors_get0_roots(anchors)), 2);
+    assert_int_equal(sk_X509_num(estuary_anchors_get0_helpers(anchors)), 0);
+    estuary_anchors_free(anchors);
     estuary_exchange_free(x);
     est_free(body);
 }

@@ -1,4 +1,5 @@
-/* Where a secret comes from: a literal one is refused, and never repeated (rule 9). Nothing is opened here. */
+/* Where a secret comes from: a literal one is refused, and never repeated (rule 9). Nothing is opened here.
+ */
 #include "fuzz.h"
 
 static bool would_look(const char *source)

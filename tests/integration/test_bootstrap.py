@@ -6,8 +6,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from common import (Alice, Listener, enrolled, estuary, lab, port_of, relay)  # noqa: E402
-from harness import (case, check, check_equal, check_in, check_not_in, fingerprint, main, openssl,  # noqa: E402
-                     snapshot)
+from harness import (case, check, check_equal, check_in, check_not_in, fingerprint, main, openssl)  # noqa: E402
 
 ZERO = ":".join(["00"] * 32)
 
@@ -43,33 +42,44 @@ def wrong(tmp):
         check_equal(list(tmp.iterdir()), [], "files")
 
 
-@case("the right fingerprint in every spelling: exit 0 and the root alone as anchor")
+def check_anchors(path, ca):
+    """The confirmed root first, then the issuing CA, which chains to it; nothing else."""
+    check_equal(path.read_text(), ca.anchors.read_text() + (ca.dir / "issuing.pem").read_text(), path.name)
+    check_equal(fingerprint(path), ca.fingerprint, "fingerprint of the first")
+    openssl("verify", "-CAfile", ca.anchors, ca.dir / "issuing.pem")
+
+
+@case("the right fingerprint in every spelling: exit 0; the file holds the root and the CA below it")
 def right(tmp):
     est = estuary()
     with lab() as ca:
         plain = ca.fingerprint.replace(":", "")
-        (tmp / "fp").write_text(f"# from the operator\n\n{ca.fingerprint}   # the root\n{ZERO}\n")
+        (tmp / "fp").write_text(f"# from the operator\n\n{ca.fingerprint}   # the root\n")
         for number, given in enumerate((ca.fingerprint, plain, plain.lower(), f"SHA256:{ca.fingerprint}",
                                         f"sha256:{plain}", f"file:{tmp / 'fp'}")):
             out = tmp / f"ca{number}.pem"
             answer = est.json("bootstrap", "--server", ca.url, "--fingerprint", given, "-o", out, code=0)
-            check_equal(out.read_text().count("BEGIN CERTIFICATE"), 1, f"anchors for {given}")
-            check_equal(fingerprint(out), ca.fingerprint, f"fingerprint for {given}")
+            check_anchors(out, ca)
             check_equal(out.stat().st_mode & 0o777, 0o644, "mode")
             check_equal(answer["output"], str(out), "output in the JSON")
         check_equal(len(ca.access_log()), 12, "requests: two each")
         check_equal(sorted(p.name for p in tmp.iterdir()), sorted(["fp", *(f"ca{n}.pem" for n in range(6))]), "files")
 
 
-@case("several --fingerprint: one that matches is enough; without -o the PEM stands on stdout")
+@case("several fingerprints must all match; without -o the PEM stands on stdout")
 def several(tmp):
     est = estuary()
+    (tmp / "fp").write_text(f"{ZERO}\n")
     with lab() as ca:
-        result = est("bootstrap", "--server", ca.url, "--fingerprint", ZERO, "--fingerprint", ca.fingerprint, code=0)
-        check_in("-----BEGIN CERTIFICATE-----", result.out, "stdout")
-        (tmp / "ca.pem").write_text(result.out)
-        check_equal(fingerprint(tmp / "ca.pem"), ca.fingerprint, "fingerprint")
-        openssl("verify", "-CAfile", tmp / "ca.pem", ca.anchors)
+        for given in (("--fingerprint", ZERO, "--fingerprint", ca.fingerprint),
+                      ("--fingerprint", ca.fingerprint, "--fingerprint", f"file:{tmp / 'fp'}")):
+            answer = est.json("bootstrap", "--server", ca.url, *given, "-o", tmp / "ca.pem", code=5)
+            check_equal(answer["error"]["code"], "trust.fingerprint-mismatch", "code")
+            check(not (tmp / "ca.pem").exists(), "nothing written")
+        result = est("bootstrap", "--server", ca.url, "--fingerprint", ca.fingerprint, "--fingerprint",
+                     ca.fingerprint.replace(":", ""), code=0)
+        (tmp / "out.pem").write_text(result.out[result.out.index("-----BEGIN"):])
+        check_anchors(tmp / "out.pem", ca)
 
 
 @case("a malformed fingerprint, an empty or missing file: exit 2 before dialing")
@@ -147,14 +157,8 @@ def swapped(tmp):
 def two_roots(tmp):
     est = estuary()
     with lab("--misbehave", "cacerts-two-roots") as ca:
-        before = snapshot(tmp)
-        result = est("bootstrap", "--server", ca.url, "--fingerprint", ca.fingerprint, "-o", tmp / "ca.pem",
-                     code=(0, 5, 8))
-        if result.code == 0:
-            check_equal((tmp / "ca.pem").read_text().count("BEGIN CERTIFICATE"), 1, "anchors")
-            check_equal(fingerprint(tmp / "ca.pem"), ca.fingerprint, "fingerprint")
-        else:
-            check_equal(snapshot(tmp), before, "files")
+        est("bootstrap", "--server", ca.url, "--fingerprint", ca.fingerprint, "-o", tmp / "ca.pem", code=0)
+        check_anchors(tmp / "ca.pem", ca)
 
 
 @case("plain http, an unreachable server, nonsense instead of certificates")
@@ -164,11 +168,12 @@ def failures(tmp):
     check_equal(answer["error"]["code"], "usage.url-not-https", "code")
     answer = est.json("bootstrap", "--server", "https://localhost:1", "-o", tmp / "ca.pem", code=4)
     check_equal(answer["error"]["code"], "network.connect", "code")
-    for name, code in (("not-cms", "protocol.cms"), ("cacerts-empty", "protocol.no-certificates"),
-                       ("cacerts-no-root", "protocol.cacerts-no-root")):
+    for name, number, code in (("not-cms", 8, "protocol.cms"), ("cacerts-empty", 8, "protocol.no-certificates"),
+                               ("cacerts-no-root", 5, "trust.fingerprint-mismatch"),
+                               ("cacerts-unrelated-root", 5, "trust.fingerprint-mismatch")):
         with lab("--misbehave", name) as ca:
             answer = est.json("bootstrap", "--server", ca.url, "--fingerprint", ca.fingerprint, "-o", tmp / "ca.pem",
-                              code=8)
+                              code=number)
             check_equal(answer["error"]["code"], code, name)
     check_equal(list(tmp.iterdir()), [], "files")
 

@@ -203,7 +203,7 @@ def malformed(tmp):
     alice, est = Alice(tmp), estuary()
     with lab(*alice.lab) as ca:
         for url in ("ftp://127.0.0.1:1", "127.0.0.1:1", "http://", "http://127.0.0.1:99999", "http://127.0.0.1:1/path",
-                    "https://127.0.0.1:1", "http://a:b@127.0.0.1:1", ""):
+                    "https://127.0.0.1:1", "http://a:b@127.0.0.1:1"):
             answer = est.json(*request(ca, alice, tmp / "out", "--proxy", url), code=2)
             check_equal(answer["error"]["code"], "usage.proxy", f"code for {url!r}")
 

@@ -130,7 +130,7 @@ static void refusals(void **state)
         {"Zg=A", "protocol.base64-padding"},
         {"Zm9v====", "protocol.base64-padding"},
         {"Zg==Zg==", "protocol.base64-trailing"},
-        {"Zg===", "protocol.base64-trailing"},
+        {"Zg===", "protocol.base64-padding"},
         {"Zg== x", "protocol.base64-trailing"},
         {"Zg==\x01", "protocol.base64-trailing"},
         {"Zm9v-_", "protocol.base64"}, /* base64url is another alphabet */

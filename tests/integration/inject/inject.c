@@ -22,9 +22,10 @@ static struct {
 static struct {
     unsigned long at;
     unsigned long runs;
-    bool finished; /* a run did not reach its failure */
+    unsigned long calls; /* that one run makes; known for samples only */
+    bool finished;       /* a run did not reach its failure */
     char where[128];
-} *shared;
+} * shared;
 
 static bool due(const char *name, int line)
 {
@@ -160,6 +161,7 @@ static void child(const inject_plan *plan, unsigned long first, unsigned long co
 {
     uint64_t seed = UINT64_C(0x9e3779b97f4a7c15) + first;
     unsigned long calls = plan->sample == 0 ? 0 : count_calls(plan);
+    shared->calls = calls;
     for (unsigned long i = 0; i < count; i++) {
         bool hit = one_run(plan, plan->sample == 0 ? first + i : 1 + random_below(&seed, calls));
         if (!hit && plan->sample == 0) {
@@ -201,8 +203,10 @@ bool inject_every(int number, const inject_plan *plan)
         printf("ok %d - %s # SKIP not asked for\n", number, plan->name);
         return true;
     }
-    for (unsigned long at = first; !shared->finished && (plan->sample == 0 || at <= plan->sample); at += batch) {
-        if (!run_batch(plan, at, batch)) {
+    for (unsigned long at = first; !shared->finished && (plan->sample == 0 || at <= plan->sample);
+         at += batch) {
+        bool last = plan->sample > 0 && at + batch > plan->sample;
+        if (!run_batch(plan, at, last ? plan->sample - at + 1 : batch)) {
             passed = false;
             if (plan->sample == 0 && shared->at >= at && shared->at < at + batch - 1)
                 at = shared->at + 1 - batch; /* go on behind the call that ended it */
@@ -210,7 +214,8 @@ bool inject_every(int number, const inject_plan *plan)
         if (from != NULL)
             break;
     }
-    printf("%s %d - %s: %lu failures injected\n", passed ? "ok" : "not ok", number, plan->name,
-           shared->runs - (shared->finished ? 1 : 0));
+    unsigned long injected = shared->runs - (shared->finished ? 1 : 0);
+    printf("%s %d - %s: %lu failures injected, %lu calls in a run\n", passed ? "ok" : "not ok", number,
+           plan->name, injected, plan->sample > 0 ? shared->calls : first - 1 + injected);
     return passed;
 }
