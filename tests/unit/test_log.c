@@ -88,7 +88,7 @@ static void text_lines(void **state)
     written(ESTUARY_LOG_TEXT, "hello", "v", out, sizeof(out));
     assert_string_equal(out, "warning server.said: hello (name=v)\n");
     written(ESTUARY_LOG_TEXT, "a\nerror fake: b\x1b[2J", "1\r\n2", out, sizeof(out));
-    assert_string_equal(out, "warning server.said: a error fake: b?[2J (name=1 2)\n");
+    assert_string_equal(out, "warning server.said: a error fake: b?[2J (name=\"1 2\")\n");
     written(ESTUARY_LOG_TEXT, "hello", NULL, out, sizeof(out));
     assert_string_equal(out, "warning server.said: hello\n");
 }

@@ -635,11 +635,19 @@ static bool run_killed(int step)
     return WEXITSTATUS(code) == KILLED;
 }
 
+/* Under valgrind each step costs a second, and memory is the question there, not each point in time. */
+static int stride(void)
+{
+    const char *text = getenv("ESTUARY_STORE_STRIDE");
+    long value = text == NULL ? 1 : strtol(text, NULL, 10);
+    return value >= 1 && value <= 50 ? (int)value : 1;
+}
+
 static void every_kill(bool had_old)
 {
     int step = 0;
     bool killed = true;
-    for (; killed; step++) {
+    for (; killed; step += stride()) {
         remove_tree(dir);
         if (had_old)
             put(&old_pair);
@@ -664,7 +672,7 @@ static void test_killed_without_old(void **state)
 static void every_failure(bool had_old)
 {
     bool reached = true;
-    for (int step = 0; reached; step++) {
+    for (int step = 0; reached; step += stride()) {
         remove_tree(dir);
         if (had_old)
             put(&old_pair);
