@@ -32,8 +32,8 @@ ESTUARY_EXPORT bool estuary_candidates_is_root(const estuary_candidates *candida
 
 /*
  * The roots whose SHA-256 is among the fingerprints (compared in constant time) become anchors.
- * Every fingerprint must match a root, else ESTUARY_E_TRUST; so it is when none is given. At most 64.
- * The caller frees *out.
+ * A list may name roots to come: one match is enough, and only what matches is kept. ESTUARY_E_TRUST when no
+ * root matches or no fingerprint is given. At most 64. The caller frees *out.
  */
 ESTUARY_EXPORT estuary_status estuary_candidates_confirm(const estuary_candidates *candidates,
                                                          const char *const *fingerprints, size_t n,

@@ -1,6 +1,7 @@
 #include "client/client.h"
 
 #include <openssl/err.h>
+#include <stdio.h>
 
 struct sink {
     estuary_http_response *response;
@@ -89,6 +90,20 @@ static void account(const estuary_client *client, const char *operation, estuary
         est_log(client->config->log, ESTUARY_LOG_DEBUG, "operation.detail", estuary_error_detail(err), NULL);
 }
 
+static void log_answer(const estuary_client *client, const estuary_exchange *exchange, int http_status)
+{
+    char number[16];
+    snprintf(number, sizeof(number), "%d", http_status);
+    est_log(client->config->log, ESTUARY_LOG_INFO, "http.answer", "the server answered", "url",
+            est_exchange_url(exchange), "status", number, "tls", client->session.version, NULL);
+    est_log(client->config->log, ESTUARY_LOG_DEBUG, "tls.session", "the session the answer came over",
+            "version", client->session.version, "cipher", client->session.cipher, "client_certificate",
+            client->trust.identity == NULL              ? "none"
+            : client->session.client_certificate_wanted ? "sent"
+                                                        : "not asked for",
+            NULL);
+}
+
 static estuary_status run(estuary_client *client, estuary_exchange *exchange, estuary_next *next,
                           estuary_error *err)
 {
@@ -96,8 +111,10 @@ static estuary_status run(estuary_client *client, estuary_exchange *exchange, es
     do {
         estuary_http_response *response = NULL;
         status = send_once(client, exchange, &response, err);
-        if (status == ESTUARY_OK)
+        if (status == ESTUARY_OK) {
+            log_answer(client, exchange, response->status);
             status = estuary_exchange_response(exchange, response, est_now(), next, err);
+        }
         estuary_http_response_free(response);
     } while (status == ESTUARY_OK && *next == ESTUARY_NEXT_SEND);
     return status == ESTUARY_OK ? status : refine(client, status, err);

@@ -40,6 +40,7 @@ estuary_status est_server_resolve_redirect(const estuary_server *server, const c
 
 /* exchange.c */
 
+const char *est_exchange_url(const estuary_exchange *exchange); /* of the last request; lent */
 /* Hands the parsed attributes over; the exchange forgets them. NULL when there are none. */
 estuary_csr_attributes *est_exchange_take_csr_attributes(estuary_exchange *exchange);
 

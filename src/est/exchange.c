@@ -234,3 +234,8 @@ estuary_csr_attributes *est_exchange_take_csr_attributes(estuary_exchange *excha
     exchange->attributes = NULL;
     return attributes;
 }
+
+const char *est_exchange_url(const estuary_exchange *exchange)
+{
+    return exchange->url;
+}
