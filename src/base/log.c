@@ -158,13 +158,15 @@ static void to_descriptor(void *arg, estuary_log_level level, const char *event,
 estuary_status estuary_log_new_fd(estuary_log_level level, estuary_log_format format, int fd,
                                   estuary_log **out, estuary_error *err)
 {
-    estuary_status status = estuary_log_new(level, to_descriptor, NULL, out, err);
-    if (status != ESTUARY_OK)
-        return status;
-    (*out)->arg = *out;
-    (*out)->format = format;
-    (*out)->fd = fd;
-    return ESTUARY_OK;
+    estuary_log *log = NULL;
+    estuary_status status = estuary_log_new(level, to_descriptor, NULL, &log, err);
+    if (log != NULL) {
+        log->arg = log;
+        log->format = format;
+        log->fd = fd;
+    }
+    *out = log;
+    return status;
 }
 
 estuary_log *estuary_log_up_ref(estuary_log *log)

@@ -192,8 +192,8 @@ static const char *const sentences[EST_PATH_FLAW_COUNT] = {
     [EST_PATH_UNKNOWN] = "%s cannot be trusted: the check of \"%s\", issued by \"%s\", failed",
     [EST_PATH_OK] = "%s chains to the trust anchors",
     [EST_PATH_UNKNOWN_ISSUER] =
-        "%s does not chain to the trust anchors: the issuer of \"%s\", \"%s\", is neither "
-        "among them nor in the chain",
+        ("%s does not chain to the trust anchors: the issuer of \"%s\", \"%s\", is neither "
+         "among them nor in the chain"),
     [EST_PATH_SELF_SIGNED] = "%s (\"%s\") is self-signed and not among the trust anchors",
     [EST_PATH_UNKNOWN_ROOT] = "%s chains to the root \"%s\", which is not among the trust anchors",
     [EST_PATH_BAD_SIGNATURE] = "%s does not verify: the signature on \"%s\" was not made by \"%s\"",

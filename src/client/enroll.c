@@ -14,7 +14,7 @@ static void nap(void)
 static estuary_status wait_until(estuary_client *client, time_t at, estuary_error *err)
 {
     int64_t said = 0;
-    while (est_now() < at) {
+    while (est_now() <= at) { /* the clock counts whole seconds: never earlier than the server said */
         if (atomic_load(&client->cancelled))
             return est_fail(err, EST_CANCELLED, NULL);
         int64_t now = est_monotonic_ms();

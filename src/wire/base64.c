@@ -37,7 +37,8 @@ struct decoder {
 
 static estuary_status take(struct decoder *d, uint8_t c, size_t position, estuary_error *err)
 {
-    if (d->ended && c == '=')
+    bool complete = d->ended || (d->in_group == 0 && d->used > 0);
+    if (complete && c == '=')
         return est_fail(err, EST_PROTOCOL_BASE64_PADDING, "the base64 data has a '=' too many, at byte %zu",
                         position + 1);
     if (d->ended)

@@ -307,6 +307,8 @@ estuary_status est_csr_refuse_broken(const X509_REQ *request, bool signature_is_
     estuary_status status = inspect(request, signature_is_known_good, &report, err);
     if (status != ESTUARY_OK)
         return status;
+    if (report == NULL)
+        return est_fail(err, EST_CSR_MALFORMED, NULL);
     const char *sentence = NULL;
     estuary_csr_flaw flaw = estuary_csr_report_flaw(report, 0, &sentence);
     if (flaw != ESTUARY_CSR_FLAW_NONE)

@@ -162,8 +162,9 @@ static const char *encode_label(const label *in, char *out, size_t *used)
             out[(*used)++] = (char)in->points[i];
         return NULL;
     }
-    memcpy(out, "xn--", 4);
-    *used = 4;
+    static const char prefix[] = {'x', 'n', '-', '-'};
+    memcpy(out, prefix, sizeof(prefix));
+    *used = sizeof(prefix);
     return punycode(in, out, used) ? NULL : "a label is longer than 63 bytes";
 }
 

@@ -39,7 +39,7 @@ def resume(tmp):
         pending = check_pending(out)
         key = key_of(pending / "key.pem")
         result = est(*arguments(ca, alice, out), code=7)
-        check_in("retry at: ", result.err, "stderr")
+        check_in("not issued yet; ask again at 20", result.err, "stderr")
         check_equal(key_of(check_pending(out) / "key.pem"), key, "the key after the second run")
         answer = est.json(*arguments(ca, alice, out), code=0)
         check_equal(answer["resumed"], True, "resumed")

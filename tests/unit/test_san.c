@@ -74,7 +74,7 @@ static void test_refusals(void **state)
         {ESTUARY_SAN_IP, "192.0.2", "usage.san"},
         {ESTUARY_SAN_IP, "192.0.2.1/24", "usage.san"},
         {ESTUARY_SAN_IP, "example", "usage.san"},
-        {ESTUARY_SAN_DIRNAME, "nonsense", "usage.dn"},
+        {ESTUARY_SAN_DIRNAME, "nonsense", "usage.san"},
         {ESTUARY_SAN_UPN, "user", "usage.san"},
         {ESTUARY_SAN_UPN, "u\x01@x", "usage.san"},
         {ESTUARY_SAN_UPN, "u\xff@x", "usage.san"},

@@ -44,8 +44,9 @@ static char *copy_bio(BIO *bio)
     char *data = NULL;
     long len = BIO_get_mem_data(bio, &data);
     INJECT_REQUIRE(len > 0);
-    char *text = strndup(data, (size_t)len);
+    char *text = calloc(1, (size_t)len + 1);
     INJECT_REQUIRE(text != NULL);
+    memcpy(text, data, (size_t)len);
     BIO_free(bio);
     return text;
 }
