@@ -56,21 +56,59 @@ int est_store_make_folder(int parent, const char *prefix, char name[EST_STORE_NA
     return -1;
 }
 
-bool est_store_write_file(int dir, const est_store_file *file)
+/* Created and written, not yet on disk: -1 with errno. */
+static int create_file(int dir, const est_store_file *file)
 {
     int fd = est_store_openat(dir, file->name, O_WRONLY | O_CREAT | O_EXCL, file->mode & 0600);
     if (fd < 0)
-        return false;
+        return -1;
     /* fchmod: the umask must not decide who can read a certificate */
-    bool done = est_store_write_all(fd, file->bytes, file->len) && est_store_fchmod(fd, file->mode) == 0 &&
-                est_store_fsync(fd) == 0;
+    if (est_store_write_all(fd, file->bytes, file->len) && est_store_fchmod(fd, file->mode) == 0) {
+        /* a hint: with every file on its way, the fsyncs that follow share one journal commit */
+        (void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+        return fd;
+    }
     int saved = errno;
-    if (close(fd) != 0 && done) {
-        saved = errno;
-        done = false;
+    close(fd);
+    errno = saved;
+    return -1;
+}
+
+bool est_store_write_files(int dir, const est_store_file *files, const char **failed)
+{
+    int fds[EST_STORE_FILES_MAX];
+    size_t count = 0;
+    bool done = true;
+    for (; done && count < EST_STORE_FILES_MAX && files[count].name != NULL; count++) {
+        *failed = files[count].name;
+        fds[count] = create_file(dir, &files[count]);
+        done = fds[count] >= 0;
+    }
+    int saved = errno;
+    for (size_t i = 0; i < count; i++) {
+        bool synced = !done || est_store_fsync(fds[i]) == 0;
+        bool closed = fds[i] < 0 || close(fds[i]) == 0;
+        if (done && (!synced || !closed)) {
+            saved = errno;
+            *failed = files[i].name;
+            done = false;
+        }
     }
     errno = saved;
     return done;
+}
+
+bool est_store_write_unsynced(int dir, const est_store_file *file)
+{
+    int fd = create_file(dir, file);
+    return fd >= 0 && close(fd) == 0;
+}
+
+bool est_store_write_file(int dir, const est_store_file *file)
+{
+    const est_store_file one[] = {*file, {0}};
+    const char *failed = NULL;
+    return est_store_write_files(dir, one, &failed);
 }
 
 static bool in_list(const char *name, const char *const *names)

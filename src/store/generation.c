@@ -30,10 +30,9 @@ cleanup:
 
 static estuary_status fill(int fd, const est_store_file *files, estuary_error *err)
 {
-    for (; files->name != NULL; files++) {
-        if (!est_store_write_file(fd, files))
-            return est_fail_errno(err, EST_IO, "%s cannot be written", files->name);
-    }
+    const char *failed = "";
+    if (!est_store_write_files(fd, files, &failed))
+        return est_fail_errno(err, EST_IO, "%s cannot be written", failed);
     return ESTUARY_OK;
 }
 

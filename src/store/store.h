@@ -45,6 +45,12 @@ extern const char *const est_store_pending_names[];
 bool est_store_is_ours(const struct stat *info, mode_t forbidden);
 /* A new empty folder "PREFIX.new-XXXXXX", 0700; its descriptor, or -1 with errno. */
 int est_store_make_folder(int parent, const char *prefix, char name[EST_STORE_NAME_SIZE]);
+/* Creates, writes and fsyncs, up to the one without a name; false with errno and the name of the one that
+ * failed. */
+#define EST_STORE_FILES_MAX 8
+bool est_store_write_files(int dir, const est_store_file *files, const char **failed);
+/* Creates and writes, leaving the disk to the next fsync; false with errno. */
+bool est_store_write_unsynced(int dir, const est_store_file *file);
 /* Creates, writes and fsyncs; false with errno. */
 bool est_store_write_file(int dir, const est_store_file *file);
 /* true when every entry is a regular file of the list; *foreign names one that is not. */
