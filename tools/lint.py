@@ -443,6 +443,15 @@ def check_shell(_):
     return findings
 
 
+def check_made_pages(_):
+    findings = []
+    for tool in ("tools/errors_doc.py", "tools/conformance.py"):
+        done = subprocess.run([sys.executable, str(ROOT / tool), "--check"], capture_output=True, text=True)
+        if done.returncode != 0:
+            findings.append(f"{tool} --check: {(done.stdout + done.stderr).strip()}; run {tool} and read what it says")
+    return findings
+
+
 CHECKS = {
     "imports go down only": check_imports,
     "cmd, examples and lab see what they may": check_outsiders,
@@ -460,6 +469,7 @@ CHECKS = {
     "exports are the prototypes": check_exports,
     "manual pages name every function": check_manual_names,
     "mandoc finds nothing": check_mandoc,
+    "pages made from sources are up to date": check_made_pages,
     "scripts parse": check_shell,
     "clang-format": check_format,
     "clang-tidy": check_tidy,

@@ -1,3 +1,4 @@
+/* The CSR builder (E4): what goes into a request, before csr_sign.c makes one of it. */
 #include "wire/csr_parts.h"
 
 #include <openssl/err.h>

@@ -288,7 +288,8 @@ static bool string_is_valid(const ASN1_STRING *value)
         return true;
     uint8_t *utf8 = NULL;
     int len = ASN1_STRING_to_UTF8(&utf8, value);
-    bool valid = len >= 0 && est_utf8_is_valid(utf8, (size_t)len);
+    /* neither empty nor with a NUL, as in the string form: such a value would read back as another one */
+    bool valid = len > 0 && est_utf8_is_valid(utf8, (size_t)len) && memchr(utf8, 0, (size_t)len) == NULL;
     OPENSSL_free(utf8);
     return valid;
 }
@@ -446,6 +447,24 @@ cleanup:
     return status;
 }
 
+/* OpenSSL 3.0 writes a value that is a single '#' without the backslash of RFC 4514 2.4. NULL: memory is
+ * short. */
+static char *escape_lone_hash(const char *text, size_t len)
+{
+    est_buf out = {.max = SIZE_MAX / 2};
+    bool done = true;
+    for (size_t i = 0; done && i < len; i++) {
+        bool starts_value = text[i] == '#' && i > 0 && text[i - 1] == '=';
+        bool ends_value = i + 1 == len || text[i + 1] == ',' || text[i + 1] == '+';
+        if (starts_value && ends_value)
+            done = est_buf_append(&out, "\\", 1) == EST_APPEND_OK;
+        done = done && est_buf_append(&out, text + i, 1) == EST_APPEND_OK;
+    }
+    char *result = done ? est_strndup(out.len == 0 ? "" : (char *)out.data, out.len) : NULL;
+    est_buf_free(&out);
+    return result;
+}
+
 estuary_status estuary_name_format(const X509_NAME *name, char **out, estuary_error *err)
 {
     estuary_status status = ESTUARY_OK;
@@ -460,7 +479,7 @@ estuary_status estuary_name_format(const X509_NAME *name, char **out, estuary_er
         EST_FAIL_OPENSSL(EST_CERT_MALFORMED, "a name holds a string that is broken");
     long len = BIO_get_mem_data(bio, &text);
     size_t size = 0;
-    if (!est_int_to_size(len, &size) || (*out = est_strndup(size == 0 ? "" : text, size)) == NULL)
+    if (!est_int_to_size(len, &size) || (*out = escape_lone_hash(text, size)) == NULL)
         status = est_fail_memory(err);
 cleanup:
     BIO_free(bio);
