@@ -202,8 +202,8 @@ static const char *const sentences[EST_PATH_FLAW_COUNT] = {
         "%s has too many CAs in its chain: \"%s\" may not have so many below it (pathLenConstraint)",
     [EST_PATH_TOO_LONG] = "%s has more CAs in its chain than allowed",
     [EST_PATH_NAME_CONSTRAINTS] =
-        "%s is refused: \"%s\" is outside of the names that \"%s\" or a CA above it may "
-        "issue for",
+        ("%s is refused: \"%s\" is outside of the names that \"%s\" or a CA above it may "
+         "issue for"),
     [EST_PATH_CRITICAL_EXTENSION] = "%s is refused: \"%s\" holds a critical extension that is not understood",
     [EST_PATH_WEAK_KEY] = "%s (\"%s\") has a weak key",
     [EST_PATH_CA_WEAK_KEY] = "%s is refused: the CA \"%s\" in its chain has a weak key",
