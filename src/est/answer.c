@@ -151,36 +151,35 @@ estuary_status est_answer_retry_at(const estuary_http_response *response, const 
     return ESTUARY_OK;
 }
 
-static estuary_status check_type(const estuary_http_response *response, const char *media_type,
-                                 estuary_error *err)
+estuary_status est_answer_check_type(const estuary_http_response *response, const char *media_type,
+                                     const char *smime_type, estuary_error *err)
 {
+    const char *encoding = est_response_header(response, "Content-Encoding");
     const char *type = est_response_header(response, "Content-Type");
     est_media_type media;
     char shown[80];
+    if (encoding != NULL && !est_text_equal_nocase(encoding, "identity"))
+        return est_fail(err, EST_PROTOCOL_ENCODING, NULL);
     if (type == NULL)
         return est_fail(err, EST_PROTOCOL_NO_TYPE, NULL);
     est_text_sanitise(type, strlen(type), shown, sizeof(shown));
     if (!est_media_type_parse(type, &media) || strcmp(media.type, media_type) != 0)
         return est_fail(err, EST_PROTOCOL_TYPE, "the server's answer is \"%s\", not %s", shown, media_type);
     /* RFC 8951 3.2: the parameter may be missing; another kind of PKCS#7 is not what was asked for */
-    if (media.smime_type[0] != '\0' && strcmp(media.smime_type, "certs-only") != 0)
+    if (media.smime_type[0] != '\0' && (smime_type == NULL || strcmp(media.smime_type, smime_type) != 0))
         return est_fail(err, EST_PROTOCOL_SMIME_TYPE, NULL);
-    return ESTUARY_OK;
+    return response->body.len == 0 ? est_fail(err, EST_PROTOCOL_EMPTY, NULL) : ESTUARY_OK;
 }
 
 estuary_status est_answer_decode(const estuary_http_response *response, const char *media_type,
-                                 const estuary_limits *limits, uint8_t **der, size_t *len, estuary_error *err)
+                                 const char *smime_type, const estuary_limits *limits, uint8_t **der,
+                                 size_t *len, estuary_error *err)
 {
     *der = NULL;
     *len = 0;
-    const char *encoding = est_response_header(response, "Content-Encoding");
-    if (encoding != NULL && !est_text_equal_nocase(encoding, "identity"))
-        return est_fail(err, EST_PROTOCOL_ENCODING, NULL);
-    estuary_status status = check_type(response, media_type, err);
+    estuary_status status = est_answer_check_type(response, media_type, smime_type, err);
     if (status != ESTUARY_OK)
         return status;
-    if (response->body.len == 0)
-        return est_fail(err, EST_PROTOCOL_EMPTY, NULL);
     /* RFC 8951 3.1: Content-Transfer-Encoding is ignored, the body is always base64 */
     status =
         est_base64_decode(response->body.data, response->body.len,

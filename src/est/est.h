@@ -9,7 +9,7 @@
 
 #include <estuary/exchange.h>
 
-/* operation.c: one row per operation */
+/* operation.c: one row per operation; what only this room calls (build, read) is in exchange.h */
 
 typedef struct est_operation {
     estuary_operation operation;
@@ -18,8 +18,14 @@ typedef struct est_operation {
     const char *content_type; /* of the request; NULL without a body */
     const char *accept;
     const char *answer_type; /* media type of a 200 answer */
+    const char *smime_type;  /* its smime-type, when it has one; NULL: none is expected */
     bool enrolls;
-    bool absent_is_empty; /* 204 and 404 mean "none" (RFC 7030 4.5.2) */
+    bool absent_is_empty; /* 204 and 404 mean "none" (RFC 7030 4.5.2): read() then gets no answer */
+    /* Makes request.body; NULL without one. */
+    estuary_status (*build)(estuary_exchange *exchange, estuary_error *err);
+    /* Takes a 200 answer (NULL: none) apart into the exchange or its enrolment. */
+    estuary_status (*read)(estuary_exchange *exchange, const estuary_http_response *response,
+                           estuary_error *err);
 } est_operation;
 
 const est_operation *est_operation_get(estuary_operation operation); /* NULL when unknown */
@@ -78,10 +84,13 @@ estuary_status est_answer_refusal(const estuary_http_response *response, const e
                                   time_t now, estuary_error *err);
 estuary_status est_answer_retry_at(const estuary_http_response *response, const estuary_limits *limits,
                                    time_t now, time_t *at, estuary_error *err);
-/* Content-Type, Content-Encoding and a non-empty body, then base64. *der is freed with est_free(). */
+/* Content-Type with its smime-type (may be NULL), Content-Encoding and a non-empty body. */
+estuary_status est_answer_check_type(const estuary_http_response *response, const char *media_type,
+                                     const char *smime_type, estuary_error *err);
+/* The same, then base64. *der is freed with est_free(). */
 estuary_status est_answer_decode(const estuary_http_response *response, const char *media_type,
-                                 const estuary_limits *limits, uint8_t **der, size_t *len,
-                                 estuary_error *err);
+                                 const char *smime_type, const estuary_limits *limits, uint8_t **der,
+                                 size_t *len, estuary_error *err);
 
 /* request.c */
 

@@ -1,21 +1,7 @@
-#include "est/est.h"
+#include "est/exchange.h"
 
 #include <openssl/err.h>
 #include <string.h>
-
-struct estuary_exchange {
-    const est_operation *operation;
-    estuary_server *server;
-    estuary_enrollment *enrollment; /* lent; NULL for cacerts and csrattrs */
-    estuary_limits *limits;
-    estuary_http_request request;
-    char *url; /* of the next request; a redirect changes it */
-    int64_t redirects;
-    bool sent;
-    bool done;
-    STACK_OF(X509) *certs;
-    estuary_csr_attributes *attributes;
-};
 
 estuary_status estuary_exchange_new(estuary_operation operation, const estuary_server *server,
                                     estuary_enrollment *enrollment, const estuary_limits *limits,
@@ -66,18 +52,13 @@ void estuary_exchange_free(estuary_exchange *exchange)
     est_free(exchange);
 }
 
-/* RFC 8951 3.1: base64 of the DER, no armour */
-static estuary_status make_body(estuary_exchange *x, estuary_error *err)
+estuary_status est_exchange_set_body(estuary_exchange *exchange, const uint8_t *der, size_t len,
+                                     estuary_error *err)
 {
-    unsigned char *der = NULL;
-    int len = i2d_X509_REQ(x->enrollment->request, &der);
-    if (len <= 0)
-        return est_fail_openssl(err, EST_CRYPTO, NULL);
-    est_free(x->request.body);
-    x->request.body = NULL;
-    estuary_status status = est_base64_encode(der, (size_t)len, &x->request.body, err);
-    x->request.body_len = status == ESTUARY_OK ? strlen(x->request.body) : 0;
-    OPENSSL_free(der);
+    est_free(exchange->request.body);
+    exchange->request.body = NULL;
+    estuary_status status = est_base64_encode(der, len, &exchange->request.body, err);
+    exchange->request.body_len = status == ESTUARY_OK ? strlen(exchange->request.body) : 0;
     return status;
 }
 
@@ -100,9 +81,9 @@ estuary_status estuary_exchange_request(estuary_exchange *exchange, const uint8_
                             "the request is bound to a TLS session, so it needs the binding of the new one");
         if (binding_len > 0)
             status = est_enrollment_sign(exchange->enrollment, binding, binding_len, err);
-        if (status == ESTUARY_OK)
-            status = make_body(exchange, err);
     }
+    if (status == ESTUARY_OK && exchange->operation->build != NULL)
+        status = exchange->operation->build(exchange, err);
     if (status != ESTUARY_OK)
         return status;
     exchange->sent = true;
@@ -151,34 +132,6 @@ static estuary_status pending(estuary_exchange *x, const estuary_http_response *
     return ESTUARY_OK;
 }
 
-static estuary_status read_certs(estuary_exchange *x, const uint8_t *der, size_t len, estuary_error *err)
-{
-    STACK_OF(X509) *certs = NULL;
-    estuary_status status = est_certs_only_parse(der, len, x->limits, &certs, err);
-    if (status == ESTUARY_OK && x->enrollment != NULL)
-        status = est_enrollment_take_certs(x->enrollment, certs, err);
-    if (status == ESTUARY_OK && x->enrollment == NULL) {
-        x->certs = certs;
-        certs = NULL;
-    }
-    sk_X509_pop_free(certs, X509_free);
-    return status;
-}
-
-static estuary_status success(estuary_exchange *x, const estuary_http_response *response, estuary_error *err)
-{
-    uint8_t *der = NULL;
-    size_t len = 0;
-    estuary_status status =
-        est_answer_decode(response, x->operation->answer_type, x->limits, &der, &len, err);
-    if (status == ESTUARY_OK && x->operation->operation == ESTUARY_OP_CSRATTRS)
-        status = estuary_csr_attributes_parse(der, len, &x->attributes, err);
-    else if (status == ESTUARY_OK)
-        status = read_certs(x, der, len, err);
-    est_free(der);
-    return status;
-}
-
 static estuary_status judge(estuary_exchange *x, const estuary_http_response *response, time_t now,
                             estuary_next *next, estuary_error *err)
 {
@@ -187,9 +140,9 @@ static estuary_status judge(estuary_exchange *x, const estuary_http_response *re
         return status;
     *next = ESTUARY_NEXT_DONE;
     if (response->status == 200)
-        return success(x, response, err);
+        return x->operation->read(x, response, err);
     if (x->operation->absent_is_empty && (response->status == 204 || response->status == 404))
-        return estuary_csr_attributes_parse(NULL, 0, &x->attributes, err); /* RFC 7030 4.5.2 */
+        return x->operation->read(x, NULL, err); /* RFC 7030 4.5.2 */
     if (response->status == 202 && x->operation->enrolls) {
         *next = ESTUARY_NEXT_WAIT;
         return pending(x, response, now, err);

@@ -1,17 +1,45 @@
-#include "est/est.h"
+#include "est/exchange.h"
 
 #include <string.h>
 
-#define CERTS_ONLY "application/pkcs7-mime"
+#define PKCS7    "application/pkcs7-mime"
+#define CSRATTRS "application/csrattrs"
 
 static const est_operation table[] = {
-    {ESTUARY_OP_CACERTS, "cacerts", "GET", NULL, CERTS_ONLY, CERTS_ONLY, false, false},
-    {ESTUARY_OP_CSRATTRS, "csrattrs", "GET", NULL, "application/csrattrs", "application/csrattrs", false,
-     true},
-    {ESTUARY_OP_SIMPLEENROLL, "simpleenroll", "POST", "application/pkcs10", CERTS_ONLY, CERTS_ONLY, true,
-     false},
-    {ESTUARY_OP_SIMPLEREENROLL, "simplereenroll", "POST", "application/pkcs10", CERTS_ONLY, CERTS_ONLY, true,
-     false},
+    {.operation = ESTUARY_OP_CACERTS,
+     .name = "cacerts",
+     .method = "GET",
+     .accept = PKCS7,
+     .answer_type = PKCS7,
+     .smime_type = "certs-only",
+     .read = est_cacerts_read},
+    {.operation = ESTUARY_OP_CSRATTRS,
+     .name = "csrattrs",
+     .method = "GET",
+     .accept = CSRATTRS,
+     .answer_type = CSRATTRS,
+     .absent_is_empty = true,
+     .read = est_csrattrs_read},
+    {.operation = ESTUARY_OP_SIMPLEENROLL,
+     .name = "simpleenroll",
+     .method = "POST",
+     .content_type = "application/pkcs10",
+     .accept = PKCS7,
+     .answer_type = PKCS7,
+     .smime_type = "certs-only",
+     .enrolls = true,
+     .build = est_simple_build,
+     .read = est_simple_read},
+    {.operation = ESTUARY_OP_SIMPLEREENROLL,
+     .name = "simplereenroll",
+     .method = "POST",
+     .content_type = "application/pkcs10",
+     .accept = PKCS7,
+     .answer_type = PKCS7,
+     .smime_type = "certs-only",
+     .enrolls = true,
+     .build = est_simple_build,
+     .read = est_simple_read},
 };
 
 /* RFC 7030 3.2.2, and what later documents added */
