@@ -28,6 +28,7 @@
 #include <estuary/process.h>
 #include <estuary/renew.h>
 #include <estuary/secret.h>
+#include <estuary/signer.h>
 #include <estuary/store.h>
 
 #endif

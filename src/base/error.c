@@ -244,18 +244,42 @@ static bool queue_reports_memory(void)
            ERR_GET_REASON(ERR_peek_error()) == ERR_R_MALLOC_FAILURE;
 }
 
-static void take_openssl_queue(estuary_error *err)
+/* Our own number in OpenSSL's error codes. */
+static int own_library;
+
+static void take_library_number(void)
+{
+    own_library = ERR_get_next_error_library();
+}
+
+void est_openssl_raise(est_code code, const char *sentence)
+{
+    if (!est_process_once(EST_ONCE_OPENSSL_LIBRARY, take_library_number))
+        return;
+    ERR_new();
+    ERR_set_debug(__FILE__, __LINE__, __func__);
+    ERR_set_error(own_library, (int)code, "%s", sentence == NULL ? table[code].sentence : sentence);
+}
+
+/* Into detail; what est_openssl_raise() put there comes back as *own and its sentence. */
+static void take_openssl_queue(estuary_error *err, est_code *own, char sentence[MESSAGE_SIZE])
 {
     unsigned long code;
     size_t used = 0;
     const char *data;
     int flags;
+    *own = EST_OK_CODE;
     while ((code = ERR_get_error_all(NULL, NULL, NULL, &data, &flags)) != 0) {
         char text[256];
+        bool has_data = (flags & ERR_TXT_STRING) != 0 && data != NULL && *data != '\0';
+        if (own_library != 0 && ERR_GET_LIB(code) == own_library && *own == EST_OK_CODE && has_data &&
+            ERR_GET_REASON(code) > EST_OK_CODE && ERR_GET_REASON(code) < EST_CODE_COUNT) {
+            *own = (est_code)ERR_GET_REASON(code);
+            est_text_sanitise(data, strlen(data), sentence, MESSAGE_SIZE);
+        }
         ERR_error_string_n(code, text, sizeof(text));
         if (err == NULL || used >= sizeof(err->detail))
             continue;
-        bool has_data = (flags & ERR_TXT_STRING) != 0 && data != NULL && *data != '\0';
         int n = snprintf(err->detail + used, sizeof(err->detail) - used, "%s%s%s%s", used > 0 ? "; " : "",
                          text, has_data ? ": " : "", has_data ? data : "");
         if (n > 0)
@@ -267,6 +291,8 @@ static void take_openssl_queue(estuary_error *err)
 
 estuary_status est_fail_openssl(estuary_error *err, est_code code, const char *fmt, ...)
 {
+    est_code own = EST_OK_CODE;
+    char sentence[MESSAGE_SIZE];
     if (queue_reports_memory()) {
         ERR_clear_error();
         return est_fail_memory(err);
@@ -275,8 +301,14 @@ estuary_status est_fail_openssl(estuary_error *err, est_code code, const char *f
     va_start(args, fmt);
     estuary_status status = set(err, code, fmt, args);
     va_end(args);
-    take_openssl_queue(err);
-    return status;
+    take_openssl_queue(err, &own, sentence);
+    if (own == EST_OK_CODE)
+        return status;
+    if (err != NULL) {
+        err->code = own;
+        memcpy(err->message, sentence, strlen(sentence) + 1);
+    }
+    return table[own].category;
 }
 
 void est_error_set_detail(estuary_error *err, const char *fmt, ...)

@@ -41,6 +41,8 @@ EST_ERROR(USAGE_KEY_ALGORITHM, "usage.key-algorithm", USAGE, 2, 0, "unknown key 
           "ec:P-256, ec:P-384, ec:P-521, rsa:2048 to rsa:8192, ed25519, ed448")
 EST_ERROR(USAGE_IDENTITY_NEEDED, "usage.identity-needed", USAGE, 2, 0,
           "simplereenroll needs the current certificate and its key as TLS client identity", "")
+EST_ERROR(USAGE_DECRYPT, "usage.decrypt", USAGE, 2, 0,
+          "the way to decrypt a server-generated key is missing or makes no sense", "")
 EST_ERROR(USAGE_PROXY, "usage.proxy", USAGE, 2, 0, "the proxy URL is not valid",
           "http://HOST:PORT, socks5://HOST:PORT or socks5h://HOST:PORT")
 EST_ERROR(USAGE_TIME, "usage.time", USAGE, 2, 0, "not a time in RFC 3339 form", "2026-01-31T12:00:00Z")
@@ -172,6 +174,8 @@ EST_ERROR(TRUST_REDIRECT_ORIGIN, "trust.redirect-origin", TRUST, 5, 0,
           "the server redirects to another origin, which is refused", "")
 EST_ERROR(TRUST_REDIRECT_HTTP, "trust.redirect-downgrade", TRUST, 5, 0,
           "the server redirects from https to http, which is refused", "")
+EST_ERROR(TRUST_CMC_SIGNER, "trust.cmc-signer", TRUST, 5, 0,
+          "the CMC response was not signed by an authority of the trust anchors", "")
 
 /* auth: the server does not accept who we are */
 EST_ERROR(AUTH, "auth.refused", AUTH, 6, 0, "the server refused the credentials", "")
@@ -182,6 +186,9 @@ EST_ERROR(AUTH_NO_CHALLENGE, "auth.no-challenge", AUTH, 6, 0,
           "the server answered 401 without saying how to authenticate", "")
 EST_ERROR(AUTH_SCHEME, "auth.scheme", AUTH, 6, 0, "the server offers neither Basic nor Digest authentication",
           "")
+EST_ERROR(AUTH_CMC_IDENTITY, "auth.cmc-identity", AUTH, 6, 0,
+          "the server does not accept the identification or its proof (CMC badIdentity)",
+          "check --cmc-identity and --cmc-secret")
 
 /* pending */
 EST_ERROR(PENDING, "pending.retry", PENDING, 7, 1, "the server has accepted the request but not issued yet",
@@ -198,6 +205,9 @@ EST_ERROR(SERVER_METHOD, "server.method", SERVER, 8, 0, "the server does not kno
 EST_ERROR(SERVER_TOO_LARGE, "server.too-large", SERVER, 8, 0, "the request is too large for the server (413)",
           "")
 EST_ERROR(SERVER_BUSY, "server.busy", SERVER, 8, 1, "the server asks us to come back later", "")
+EST_ERROR(SERVER_CMC_FAILED, "server.cmc-failed", SERVER, 8, 0, "the server refused the CMC request", "")
+EST_ERROR(SERVER_CMC_TRY_LATER, "server.cmc-try-later", SERVER, 8, 1,
+          "the server takes no CMC requests now (CMC tryLater)", "")
 
 /* protocol: the server's answer is not EST */
 EST_ERROR(PROTOCOL, "protocol.malformed", PROTOCOL, 8, 0, "the server's answer is malformed", "")
@@ -257,10 +267,64 @@ EST_ERROR(PROTOCOL_CSRATTRS_TRAILING, "protocol.csrattrs-trailing", PROTOCOL, 8,
           "there is something after the end of the CSR attributes", "")
 EST_ERROR(PROTOCOL_CSRATTRS_COUNT, "protocol.csrattrs-count", PROTOCOL, 8, 0,
           "the server's CSR attributes hold more entries than allowed", "")
+EST_ERROR(PROTOCOL_CSR_TEMPLATE, "protocol.csr-template", PROTOCOL, 8, 0,
+          "the server's request template (RFC 9908) is not valid", "")
 EST_ERROR(PROTOCOL_CACERTS_NO_ROOT, "protocol.cacerts-no-root", PROTOCOL, 8, 0,
           "the server's CA certificates hold no self-signed root", "")
 EST_ERROR(PROTOCOL_CACERTS_NOT_CA, "protocol.cacerts-not-ca", PROTOCOL, 8, 0,
           "the server's CA certificates hold one that is not a CA", "")
+EST_ERROR(PROTOCOL_CMC, "protocol.cmc", PROTOCOL, 8, 0, "the server's CMC response is malformed", "")
+EST_ERROR(PROTOCOL_CMC_SIGNATURE, "protocol.cmc-signature", PROTOCOL, 8, 0,
+          "the signature of the server's CMC response does not verify", "")
+EST_ERROR(PROTOCOL_CMC_TRANSACTION, "protocol.cmc-transaction", PROTOCOL, 8, 0,
+          "the CMC response belongs to another transaction", "")
+EST_ERROR(PROTOCOL_CMC_NONCE, "protocol.cmc-nonce", PROTOCOL, 8, 0,
+          "the CMC response does not answer this very request (recipientNonce)", "")
+EST_ERROR(PROTOCOL_CMC_STATUS, "protocol.cmc-status", PROTOCOL, 8, 0,
+          "the CMC response holds a status that RFC 5272 does not define", "")
+EST_ERROR(PROTOCOL_MULTIPART_BOUNDARY, "protocol.multipart-boundary", PROTOCOL, 8, 0,
+          "the server's multipart answer names no usable boundary (RFC 2046 5.1.1)", "")
+EST_ERROR(PROTOCOL_MULTIPART_EMPTY, "protocol.multipart-empty", PROTOCOL, 8, 0,
+          "the server's multipart answer holds no part between its boundaries", "")
+EST_ERROR(PROTOCOL_MULTIPART_END, "protocol.multipart-end", PROTOCOL, 8, 0,
+          "the server's multipart answer ends before its closing boundary", "")
+EST_ERROR(PROTOCOL_MULTIPART_HEADER, "protocol.multipart-header", PROTOCOL, 8, 0,
+          "a part of the server's answer has a malformed header", "")
+EST_ERROR(PROTOCOL_MULTIPART_HEADER_SIZE, "protocol.multipart-header-size", PROTOCOL, 8, 0,
+          "a part of the server's answer has more header data than allowed", "")
+EST_ERROR(PROTOCOL_MULTIPART_PARTS, "protocol.multipart-parts", PROTOCOL, 8, 0,
+          "the server's multipart answer has more parts than allowed", "")
+EST_ERROR(PROTOCOL_MULTIPART_ENCODING, "protocol.multipart-encoding", PROTOCOL, 8, 0,
+          "a part of the server's answer has another Content-Transfer-Encoding than base64", "")
+EST_ERROR(PROTOCOL_KEY_PARTS, "protocol.key-parts", PROTOCOL, 8, 0,
+          "the server's answer is not one private key and one set of certificates (RFC 7030 4.4.2)", "")
+EST_ERROR(PROTOCOL_KEY_NOT_ENCRYPTED, "protocol.key-not-encrypted", PROTOCOL, 8, 0,
+          "an encrypted private key was asked for, but the server sent it without encryption of its own", "")
+EST_ERROR(PROTOCOL_KEY_ENCRYPTED, "protocol.key-encrypted", PROTOCOL, 8, 0,
+          "the server encrypted the private key, which was not asked for, so it cannot be read",
+          "ask for encryption: --decrypt-key, --decrypt-kek or --decrypt-password")
+EST_ERROR(PROTOCOL_KEY_FORMAT, "protocol.key-format", PROTOCOL, 8, 0,
+          "the private key in the server's answer is not a PKCS#8 structure that can be read", "")
+EST_ERROR(PROTOCOL_KEY_PAIR, "protocol.key-pair", PROTOCOL, 8, 0,
+          "the private key in the server's answer is broken: its halves do not belong together", "")
+EST_ERROR(PROTOCOL_KEY_ENVELOPE, "protocol.key-envelope", PROTOCOL, 8, 0,
+          "the encrypted private key is not a CMS EnvelopedData or AuthEnvelopedData for one recipient", "")
+EST_ERROR(PROTOCOL_KEY_METHOD, "protocol.key-method", PROTOCOL, 8, 0,
+          "the server encrypted the private key in another way than was asked for", "")
+EST_ERROR(PROTOCOL_KEY_RECIPIENT, "protocol.key-recipient", PROTOCOL, 8, 0,
+          "the server encrypted the private key to another recipient than was asked for", "")
+EST_ERROR(PROTOCOL_KEY_CIPHER, "protocol.key-cipher", PROTOCOL, 8, 0,
+          "the server encrypted the private key with an algorithm that is not accepted", "")
+EST_ERROR(PROTOCOL_KEY_DECRYPT, "protocol.key-decrypt", PROTOCOL, 8, 0,
+          "the private key in the server's answer cannot be decrypted with the key that was asked for", "")
+EST_ERROR(PROTOCOL_KEY_UNSIGNED, "protocol.key-unsigned", PROTOCOL, 8, 0,
+          "the decrypted private key is not signed by the party that generated it (RFC 7030 4.4.2)", "")
+EST_ERROR(PROTOCOL_KEY_PACKAGE, "protocol.key-package", PROTOCOL, 8, 0,
+          "the decrypted content is not an asymmetric key package with exactly one key (RFC 5958 2)", "")
+EST_ERROR(PROTOCOL_KEY_SIGNATURE, "protocol.key-signature", PROTOCOL, 8, 0,
+          "the signature over the private key does not verify", "")
+EST_ERROR(PROTOCOL_KEY_SIGNER, "protocol.key-signer", PROTOCOL, 8, 0,
+          "the signer of the private key is neither the issuing CA, nor a CMC authority, nor the EST server", "")
 
 /* certificate: a certificate or request failed its checks */
 EST_ERROR(CERT, "cert.failed", CERTIFICATE, 9, 0, "the certificate failed its checks", "")
@@ -336,6 +400,9 @@ EST_ERROR(CSR_SUBJECT_CHANGED, "csr.subject-changed", CERTIFICATE, 9, 0,
           "")
 EST_ERROR(CSR_CONFLICT, "csr.attribute-conflict", CERTIFICATE, 9, 0,
           "the request contradicts what the server's CSR attributes ask for", "")
+EST_ERROR(CSR_INCOMPLETE, "csr.template-incomplete", CERTIFICATE, 9, 0,
+          "the server's request template leaves values to the client that the request does not have",
+          "give them to the request, in the subject, as subjectAltName or as extensions")
 
 /* revoked */
 EST_ERROR(REVOKED, "revoked.revoked", REVOKED, 10, 0, "the certificate is revoked", "")
@@ -353,6 +420,10 @@ EST_ERROR(KEY_PASSPHRASE, "key.passphrase-wrong", KEY, 11, 0, "the passphrase do
 EST_ERROR(KEY_MISMATCH, "key.mismatch", KEY, 11, 0, "the key is not the one of the request or certificate",
           "")
 EST_ERROR(KEY_EXISTS, "key.exists", KEY, 11, 0, "there is a file already where the new key should go", "")
+EST_ERROR(KEY_OPERATION, "key.operation", KEY, 11, 0, "the key cannot do what was asked of it", "")
+EST_ERROR(KEY_SIGNATURE, "key.signature", KEY, 11, 0,
+          "the key made a signature that its own public key refuses",
+          "the token or signer is faulty, or the public key given is not its own")
 EST_ERROR(KEY_NOT_REQUEST_KEY, "key.cannot-sign", KEY, 11, 0,
           "the request was signed elsewhere and cannot be bound to the TLS session", "")
 
@@ -369,8 +440,12 @@ EST_ERROR(UNSUPPORTED_FIPS, "unsupported.fips", UNSUPPORTED, 12, 0, "there is no
           "install and configure OpenSSL's FIPS module")
 EST_ERROR(UNSUPPORTED_FIPS_ALGORITHM, "unsupported.fips-algorithm", UNSUPPORTED, 12, 0,
           "the algorithm is not approved by FIPS", "")
+EST_ERROR(UNSUPPORTED_SIGNER_KEY, "unsupported.signer-key", UNSUPPORTED, 12, 0,
+          "a signer's key must be EC, RSA, Ed25519 or Ed448", "")
 EST_ERROR(UNSUPPORTED_KEY_URI, "unsupported.key-uri", UNSUPPORTED, 12, 0,
           "keys of this kind are not supported by this version", "")
 EST_ERROR(UNSUPPORTED_REVOCATION, "unsupported.revocation", UNSUPPORTED, 12, 0,
           "this version does not check revocation", "")
+EST_ERROR(UNSUPPORTED_CMC, "unsupported.cmc", UNSUPPORTED, 12, 0,
+          "the server wants a step of CMC that is not supported", "")
 EST_ERROR(CANCELLED, "cancelled", CANCELLED, 1, 1, "cancelled", "")
