@@ -30,5 +30,6 @@
 #include <estuary/secret.h>
 #include <estuary/signer.h>
 #include <estuary/store.h>
+#include <estuary/token.h>
 
 #endif

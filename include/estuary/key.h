@@ -1,8 +1,8 @@
 /*
  * key.h: every key is an EVP_PKEY, wherever it lives.
  *
- * Key URIs: a plain path or file:PATH. pkcs11:, tpm2: and handle: name hardware keys; this version
- * answers them with ESTUARY_E_UNSUPPORTED.
+ * Key URIs: a plain path, file:PATH, or pkcs11:… (RFC 7512, see token.h). tpm2: and handle: name TPM keys; this
+ * version answers them with ESTUARY_E_UNSUPPORTED.
  *
  * The functions here are thread-safe; an EVP_PKEY may be shared as OpenSSL allows.
  */
@@ -21,7 +21,8 @@ extern "C" {
 #define ESTUARY_KEY_INSECURE_PERMISSIONS 1u /* accept a key file that others own or can read */
 
 /*
- * Opens a private key: PKCS#8, traditional, or encrypted PEM, or DER (K1). passphrase may be NULL.
+ * Opens a private key: PKCS#8, traditional, or encrypted PEM, or DER (K1); or one in a PKCS#11 token, whose PIN
+ * passphrase then is (K2, K3). passphrase may be NULL.
  * The file must be regular, owned by the effective user and closed to group and others (checked on
  * the opened descriptor). The caller frees *out with EVP_PKEY_free().
  */

@@ -164,6 +164,7 @@ bool est_process_once(int slot, est_once_fn *fn);
 #define EST_ONCE_TRUST 1 /* the index of a session on its SSL_CTX */
 #define EST_ONCE_KEY_PROVIDER 2
 #define EST_ONCE_OPENSSL_LIBRARY 3 /* our number in OpenSSL's error codes */
-#define EST_ONCE_SLOTS 4
+#define EST_ONCE_P11_KIT 4
+#define EST_ONCE_SLOTS 5
 
 #endif

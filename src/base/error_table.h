@@ -34,6 +34,12 @@ EST_ERROR(USAGE_FINGERPRINT, "usage.fingerprint", USAGE, 2, 0,
 EST_ERROR(USAGE_LIMIT, "usage.limit", USAGE, 2, 0, "a limit is out of its range", "")
 EST_ERROR(USAGE_DN, "usage.dn", USAGE, 2, 0, "the subject is not a valid RFC 4514 name", "")
 EST_ERROR(USAGE_SAN, "usage.san", USAGE, 2, 0, "a subjectAltName is not valid", "")
+EST_ERROR(USAGE_PKCS11_URI, "usage.pkcs11-uri", USAGE, 2, 0, "the PKCS#11 URI cannot be read (RFC 7512)", "")
+EST_ERROR(USAGE_PIN_LITERAL, "usage.pin-literal", USAGE, 2, 0,
+          "a PIN in the URI (pin-value) is not accepted: it would be in logs and process lists",
+          "--pin env:VAR, file:PATH, fd:N, credential:NAME or prompt, or pin-source=file:PATH")
+EST_ERROR(USAGE_PIN_SOURCE, "usage.pin-source", USAGE, 2, 0,
+          "pin-source must be a file; a command is not run", "pin-source=file:/absolute/path")
 EST_ERROR(USAGE_KEY_USAGE, "usage.key-usage", USAGE, 2, 0, "unknown key usage", "")
 EST_ERROR(USAGE_EKU, "usage.eku", USAGE, 2, 0, "unknown extended key usage", "")
 EST_ERROR(USAGE_EXTENSION, "usage.extension", USAGE, 2, 0, "an extension is not valid", "")
@@ -78,6 +84,7 @@ EST_ERROR(CONFIG_STORE_BUSY, "config.store-busy", CONFIG, 2, 1,
           "another process is working on the output folder", "")
 EST_ERROR(CONFIG_STORE_EXCHANGE, "config.store-exchange", CONFIG, 2, 0,
           "the file system cannot exchange folders, so files cannot appear together", "")
+EST_ERROR(CONFIG_MODULE_PATH, "config.module-path", CONFIG, 2, 0, "the PKCS#11 module cannot be used", "")
 
 /* network */
 EST_ERROR(NETWORK, "network.failed", NETWORK, 4, 1, "the transfer failed", "")
@@ -424,6 +431,32 @@ EST_ERROR(KEY_OPERATION, "key.operation", KEY, 11, 0, "the key cannot do what wa
 EST_ERROR(KEY_SIGNATURE, "key.signature", KEY, 11, 0,
           "the key made a signature that its own public key refuses",
           "the token or signer is faulty, or the public key given is not its own")
+EST_ERROR(KEY_PUBLIC, "key.public", KEY, 11, 0, "the token does not give the key's public half", "")
+EST_ERROR(KEY_NOT_FOUND, "key.not-found", KEY, 11, 0, "the token holds no such key", "")
+EST_ERROR(KEY_AMBIGUOUS, "key.ambiguous", KEY, 11, 0, "the URI names more than one key of the token",
+          "add id= or object= to the URI")
+EST_ERROR(KEY_TOKEN, "key.token", KEY, 11, 0, "the token failed", "")
+EST_ERROR(KEY_TOKEN_MISSING, "key.token-missing", KEY, 11, 0, "no token matches the URI", "")
+EST_ERROR(KEY_TOKEN_AMBIGUOUS, "key.token-ambiguous", KEY, 11, 0, "more than one token matches the URI",
+          "add token=, serial= or slot-id= to the URI")
+EST_ERROR(KEY_TOKEN_REMOVED, "key.token-removed", KEY, 11, 1, "the token is no longer there", "")
+EST_ERROR(KEY_TOKEN_RESET, "key.token-reset", KEY, 11, 1,
+          "the token was reset, so that the operation has to be begun anew", "")
+EST_ERROR(KEY_TOKEN_SESSIONS, "key.token-sessions", KEY, 11, 1, "the token has no session left for us", "")
+EST_ERROR(KEY_TOKEN_FULL, "key.token-full", KEY, 11, 0, "the token has no memory left", "")
+EST_ERROR(KEY_TOKEN_READ_ONLY, "key.token-read-only", KEY, 11, 0, "the token cannot be written to", "")
+EST_ERROR(KEY_PIN, "key.pin", KEY, 11, 0, "the PIN is wrong", "it is not tried again, so that it does not lock")
+EST_ERROR(KEY_PIN_NEEDED, "key.pin-needed", KEY, 11, 0, "the token wants its PIN", "give it with --pin")
+EST_ERROR(KEY_PIN_LOCKED, "key.pin-locked", KEY, 11, 0, "the PIN is locked",
+          "the token's security officer can set a new one")
+EST_ERROR(KEY_PIN_FINAL_TRY, "key.pin-final-try", KEY, 11, 0,
+          "one more mistake would lock the PIN, so it is not tried",
+          "log in once with the right PIN by the token's own tool, then repeat")
+EST_ERROR(KEY_PIN_EXPIRED, "key.pin-expired", KEY, 11, 0, "the PIN has to be changed first", "")
+EST_ERROR(KEY_NAME_TAKEN, "key.name-taken", KEY, 11, 0,
+          "the token holds a key of this label or id already", "choose another object= in the URI")
+EST_ERROR(KEY_NOT_PROTECTED, "key.not-protected", KEY, 11, 0,
+          "the token made a key that can be read out, so it was destroyed again", "")
 EST_ERROR(KEY_NOT_REQUEST_KEY, "key.cannot-sign", KEY, 11, 0,
           "the request was signed elsewhere and cannot be bound to the TLS session", "")
 
@@ -442,6 +475,8 @@ EST_ERROR(UNSUPPORTED_FIPS_ALGORITHM, "unsupported.fips-algorithm", UNSUPPORTED,
           "the algorithm is not approved by FIPS", "")
 EST_ERROR(UNSUPPORTED_SIGNER_KEY, "unsupported.signer-key", UNSUPPORTED, 12, 0,
           "a signer's key must be EC, RSA, Ed25519 or Ed448", "")
+EST_ERROR(UNSUPPORTED_PKCS11, "unsupported.pkcs11", UNSUPPORTED, 12, 0,
+          "p11-kit is not installed, so PKCS#11 keys cannot be used", "install libp11-kit0")
 EST_ERROR(UNSUPPORTED_KEY_URI, "unsupported.key-uri", UNSUPPORTED, 12, 0,
           "keys of this kind are not supported by this version", "")
 EST_ERROR(UNSUPPORTED_REVOCATION, "unsupported.revocation", UNSUPPORTED, 12, 0,

@@ -237,6 +237,10 @@ estuary_status estuary_key_open(const char *uri, const estuary_secret *passphras
     *out = NULL;
     if ((flags & ~ESTUARY_KEY_INSECURE_PERMISSIONS) != 0)
         return est_fail(err, EST_USAGE, "unknown flags for opening a key");
+#ifdef ESTUARY_PKCS11
+    if (est_key_uri_is_pkcs11(uri))
+        return est_p11_key_open(uri, passphrase, out, err);
+#endif
     EST_TRY(est_key_uri_path(uri, &path, err));
     EST_TRY(read_file(path, flags, &bytes, &len, err));
     EST_TRY(take_block(bytes, len, &found, err));

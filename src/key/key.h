@@ -14,6 +14,14 @@
  */
 estuary_status est_key_uri_path(const char *uri, char **path, estuary_error *err);
 
+/* A token's key, in a build that has PKCS#11. */
+bool est_key_uri_is_pkcs11(const char *uri);
+
+/* pkcs11_key.c */
+
+estuary_status est_p11_key_open(const char *uri, const estuary_secret *pin, EVP_PKEY **out,
+                                estuary_error *err);
+
 /* facts.c */
 
 /* true when FIPS 140 approves keys of this kind and size (T11). */

@@ -64,9 +64,19 @@ static estuary_status file_path(const char *rest, char **path, estuary_error *er
     return ESTUARY_OK;
 }
 
+bool est_key_uri_is_pkcs11(const char *uri)
+{
+#ifdef ESTUARY_PKCS11
+    return uri != NULL && has_scheme(uri, "pkcs11:");
+#else
+    (void)uri;
+    return false;
+#endif
+}
+
 estuary_status est_key_uri_path(const char *uri, char **path, estuary_error *err)
 {
-    static const char *const hardware[] = {"pkcs11:", "tpm2:", "handle:"};
+    static const char *const hardware[] = {"pkcs11:", "tpm2:", "handle:"}; /* pkcs11: a build without it */
     *path = NULL;
     if (uri == NULL || *uri == '\0')
         return est_fail(err, EST_USAGE, "no key was given");

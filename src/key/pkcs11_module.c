@@ -1,0 +1,80 @@
+/* Modules, by path or as p11-kit is configured. p11-kit counts who initialised one, so that we disturb
+ * nobody. */
+#include "key/pkcs11.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+/* K2: what is loaded runs with our rights, so no one else may be able to replace it. */
+static estuary_status check_path(const char *path, estuary_error *err)
+{
+    struct stat info;
+    if (*path != '/')
+        return est_fail(err, EST_CONFIG_MODULE_PATH, "the module-path is not absolute");
+    if (stat(path, &info) != 0)
+        return est_fail_errno(err, EST_CONFIG_MODULE_PATH, "the PKCS#11 module %s cannot be opened", path);
+    if (!S_ISREG(info.st_mode))
+        return est_fail(err, EST_CONFIG_MODULE_PATH, "the PKCS#11 module %s is not a file", path);
+    if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+        return est_fail(err, EST_CONFIG_MODULE_PATH, "the PKCS#11 module %s can be replaced by others", path);
+    return ESTUARY_OK;
+}
+
+static estuary_status open_one(const est_p11_kit *kit, const char *path, est_p11_modules *modules,
+                               estuary_error *err)
+{
+    estuary_status status = check_path(path, err);
+    if (status != ESTUARY_OK)
+        return status;
+    CK_FUNCTION_LIST *module = kit->module_load(path, P11_KIT_MODULE_CRITICAL);
+    if (module == NULL)
+        return est_fail(err, EST_CONFIG_MODULE_PATH, "%s is no PKCS#11 module that can be loaded", path);
+    CK_RV rv = kit->module_initialize(module);
+    if (rv != CKR_OK) {
+        kit->module_release(module);
+        return est_p11_fail(err, rv, "its initialisation");
+    }
+    modules->single[0] = module;
+    modules->list = modules->single;
+    return ESTUARY_OK;
+}
+
+static estuary_status open_configured(const est_p11_kit *kit, est_p11_modules *modules, estuary_error *err)
+{
+    modules->list = kit->modules_load(NULL, 0);
+    if (modules->list == NULL)
+        return est_fail(err, EST_KEY_TOKEN, "p11-kit cannot load its configured modules");
+    CK_RV rv = kit->modules_initialize(modules->list, NULL);
+    return rv == CKR_OK ? ESTUARY_OK : est_p11_fail(err, rv, "the initialisation of the configured modules");
+}
+
+estuary_status est_p11_modules_open(const est_p11_uri *uri, est_p11_modules **out, estuary_error *err)
+{
+    const est_p11_kit *kit = est_p11_kit_get();
+    est_p11_modules *modules = est_alloc(sizeof(*modules));
+    *out = NULL;
+    if (modules == NULL)
+        return est_fail_memory(err);
+    const char *path = kit->uri_get_module_path(uri->parsed);
+    estuary_status status =
+        path != NULL ? open_one(kit, path, modules, err) : open_configured(kit, modules, err);
+    if (status == ESTUARY_OK)
+        *out = modules;
+    else
+        est_p11_modules_free(modules);
+    return status;
+}
+
+void est_p11_modules_free(est_p11_modules *modules)
+{
+    if (modules == NULL)
+        return;
+    const est_p11_kit *kit = est_p11_kit_get();
+    if (modules->list == modules->single) {
+        (void)kit->module_finalize(modules->single[0]);
+        kit->module_release(modules->single[0]);
+    } else if (modules->list != NULL) {
+        kit->modules_finalize_and_release(modules->list);
+    }
+    est_free(modules);
+}

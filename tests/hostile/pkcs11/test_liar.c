@@ -1,0 +1,326 @@
+/* A token that lies: every case ends in an error, none in a crash, a hang, or a bad signature that is used.
+ */
+#include "liar.h"
+
+#include "small_ca.h"
+#include "softhsm.h"
+
+#include "key/key.h"
+
+#include <dlfcn.h>
+#include <estuary/token.h>
+#include <openssl/rsa.h>
+
+static const char *module; /* the liar's path */
+static liar_set_fn *liar_set;
+static liar_fail_fn *liar_fail;
+static liar_calls_fn *liar_calls;
+static liar_logins_fn *liar_logins;
+
+typedef struct state {
+    estuary_error *err;
+    estuary_secret *pin;
+    bool there;
+    char ec[512], rsa[512], fresh[512];
+} state;
+
+#define REQUIRED(s)                                                                                          \
+    if (!(s)->there) {                                                                                       \
+        print_message("skipped: SoftHSM (package softhsm2) is not installed\n");                             \
+        skip();                                                                                              \
+    }
+
+static void name_key(char out[512], const char *label)
+{
+    assert_true(snprintf(out, 512, "pkcs11:token=estuary;object=%s?module-path=%s", label, module) < 512);
+}
+
+static void take_symbol(void *library, const char *name, void *to)
+{
+    void *address = dlsym(library, name);
+    assert_non_null(address);
+    memcpy(to, &address, sizeof(address));
+}
+
+static int set_up(void **s)
+{
+    state *st = est_alloc(sizeof(*st));
+    EVP_PKEY *key = NULL;
+    st->err = estuary_error_new();
+    st->there = softhsm_start();
+    *s = st;
+    assert_int_equal(estuary_secret_new(SOFTHSM_PIN, strlen(SOFTHSM_PIN), &st->pin, NULL), ESTUARY_OK);
+    if (!st->there)
+        return 0;
+    assert_int_equal(setenv("LIAR_TARGET", SOFTHSM_MODULE, 1), 0);
+    void *library = dlopen(module, RTLD_NOW | RTLD_LOCAL);
+    assert_non_null(library);
+    take_symbol(library, "liar_set", &liar_set);
+    take_symbol(library, "liar_fail", &liar_fail);
+    take_symbol(library, "liar_calls", &liar_calls);
+    take_symbol(library, "liar_logins", &liar_logins);
+    name_key(st->ec, "ec");
+    name_key(st->rsa, "rsa");
+    name_key(st->fresh, "fresh");
+    assert_ok(estuary_token_generate("ec:P-256", st->ec, st->pin, &key, st->err), st->err);
+    EVP_PKEY_free(key);
+    assert_ok(estuary_token_generate("rsa:2048", st->rsa, st->pin, &key, st->err), st->err);
+    EVP_PKEY_free(key);
+    return 0;
+}
+
+static int tear_down(void **s)
+{
+    state *st = *s;
+    estuary_secret_free(st->pin);
+    estuary_error_free(st->err);
+    est_free(st);
+    softhsm_stop();
+    return 0;
+}
+
+static int be_honest(void **s)
+{
+    (void)s;
+    if (liar_set != NULL) {
+        liar_set(LIE_NONE);
+        liar_fail(0, 0, CKR_OK);
+    }
+    return 0;
+}
+
+/* The key signs a request; ESTUARY_OK only with a signature that verifies. */
+static estuary_status sign_with(EVP_PKEY *key, estuary_error *err)
+{
+    estuary_csr *csr = NULL;
+    X509_REQ *request = NULL;
+    assert_int_equal(estuary_csr_new(&csr, NULL), ESTUARY_OK);
+    assert_int_equal(estuary_csr_set_subject(csr, "CN=device", NULL), ESTUARY_OK);
+    estuary_status status = estuary_csr_sign(csr, key, &request, err);
+    if (status == ESTUARY_OK)
+        assert_int_equal(X509_REQ_verify(request, X509_REQ_get0_pubkey(request)), 1);
+    X509_REQ_free(request);
+    estuary_csr_free(csr);
+    return status;
+}
+
+static estuary_status open_and_sign(const char *uri, const estuary_secret *pin, estuary_error *err)
+{
+    EVP_PKEY *key = NULL;
+    estuary_status status = estuary_key_open(uri, pin, 0, &key, err);
+    if (status == ESTUARY_OK)
+        status = sign_with(key, err);
+    EVP_PKEY_free(key);
+    return status;
+}
+
+static EVP_PKEY *public_half(EVP_PKEY *key)
+{
+    unsigned char *der = NULL;
+    int len = i2d_PUBKEY(key, &der);
+    const unsigned char *p = der;
+    EVP_PKEY *half = d2i_PUBKEY(NULL, &p, len);
+    assert_non_null(half);
+    OPENSSL_free(der);
+    return half;
+}
+
+static estuary_status decrypt_with(EVP_PKEY *key, estuary_error *err)
+{
+    uint8_t sealed[256], opened[256];
+    size_t len = sizeof(sealed), opened_len = sizeof(opened);
+    EVP_PKEY *public_key = public_half(key);
+    EVP_PKEY_CTX *in = EVP_PKEY_CTX_new(public_key, NULL), *out = EVP_PKEY_CTX_new(key, NULL);
+    assert_int_equal(EVP_PKEY_encrypt_init(in), 1);
+    assert_int_equal(EVP_PKEY_encrypt(in, sealed, &len, (const uint8_t *)"text", 4), 1);
+    int done =
+        EVP_PKEY_decrypt_init(out) == 1 && EVP_PKEY_decrypt(out, opened, &opened_len, sealed, len) == 1;
+    estuary_status status = done ? ESTUARY_OK : est_fail_openssl(err, EST_CRYPTO, NULL);
+    if (done)
+        assert_int_equal(opened_len, 4);
+    EVP_PKEY_CTX_free(in);
+    EVP_PKEY_CTX_free(out);
+    EVP_PKEY_free(public_key);
+    return status;
+}
+
+static estuary_status derive_with(EVP_PKEY *key, estuary_error *err)
+{
+    EVP_PKEY *whole = EVP_EC_gen("P-256"), *peer = public_half(whole);
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new(key, NULL);
+    uint8_t secret[64];
+    size_t len = sizeof(secret);
+    int done = EVP_PKEY_derive_init(context) == 1 && EVP_PKEY_derive_set_peer(context, peer) == 1 &&
+               EVP_PKEY_derive(context, secret, &len) == 1;
+    estuary_status status = done ? ESTUARY_OK : est_fail_openssl(err, EST_CRYPTO, NULL);
+    EVP_PKEY_CTX_free(context);
+    EVP_PKEY_free(peer);
+    EVP_PKEY_free(whole);
+    return status;
+}
+
+static void test_lies_at_opening(void **s)
+{
+    state *st = *s;
+    REQUIRED(st);
+    static const struct {
+        lie lie;
+        const char *code;
+    } rows[] = {{LIE_SLOT_COUNT, "key.token"},          {LIE_FIND_COUNT, "key.token"},
+                {LIE_ATTRIBUTE_LENGTH, "key.token"},    {LIE_ATTRIBUTE_POINTER, "key.token"},
+                {LIE_ATTRIBUTE_EMPTY, "key.token"},     {LIE_POINT_GARBAGE, "key.public"},
+                {LIE_LOCKED, "key.pin-locked"},         {LIE_FINAL_TRY, "key.pin-final-try"},
+                {LIE_SIGNATURE_LENGTH, "key.token"},    {LIE_SIGNATURE_EMPTY, "key.signature"},
+                {LIE_SIGNATURE_WRONG, "key.signature"}, {LIE_SIGNATURE_ODD, "key.signature"}};
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        liar_set(rows[i].lie);
+        estuary_status status = open_and_sign(st->ec, st->pin, st->err);
+        if (status == ESTUARY_OK)
+            fail_msg("row %zu was believed", i);
+        assert_failed(status, st->err, rows[i].code);
+        liar_set(LIE_NONE);
+        assert_ok(open_and_sign(st->ec, st->pin, st->err), st->err);
+    }
+    liar_set(LIE_COUNT_LOW); /* someone mistyped: no reason not to log in */
+    assert_ok(open_and_sign(st->ec, st->pin, st->err), st->err);
+}
+
+static void test_lies_in_use(void **s)
+{
+    state *st = *s;
+    REQUIRED(st);
+    EVP_PKEY *ec = NULL, *rsa = NULL;
+    assert_ok(estuary_key_open(st->ec, st->pin, 0, &ec, st->err), st->err);
+    assert_ok(estuary_key_open(st->rsa, st->pin, 0, &rsa, st->err), st->err);
+    assert_ok(sign_with(rsa, st->err), st->err);
+    assert_ok(decrypt_with(rsa, st->err), st->err);
+    assert_ok(derive_with(ec, st->err), st->err);
+    static const lie lies[] = {LIE_SIGNATURE_LENGTH, LIE_SIGNATURE_EMPTY, LIE_SIGNATURE_WRONG,
+                               LIE_SIGNATURE_ODD};
+    for (size_t i = 0; i < COUNT_OF(lies); i++) {
+        liar_set(lies[i]);
+        assert_int_equal(sign_with(rsa, st->err), ESTUARY_E_KEY);
+        assert_int_equal(sign_with(ec, st->err), ESTUARY_E_KEY);
+    }
+    liar_set(LIE_DECRYPT_LENGTH);
+    assert_int_equal(decrypt_with(rsa, st->err), ESTUARY_E_KEY);
+    liar_set(LIE_DERIVE_SHORT);
+    assert_int_equal(derive_with(ec, st->err), ESTUARY_E_KEY);
+    liar_set(LIE_NONE);
+    assert_ok(decrypt_with(rsa, st->err), st->err);
+    assert_ok(derive_with(ec, st->err), st->err);
+    EVP_PKEY_free(ec);
+    EVP_PKEY_free(rsa);
+}
+
+static void test_unprotected_keys_are_destroyed(void **s)
+{
+    state *st = *s;
+    REQUIRED(st);
+    static const lie lies[] = {LIE_EXTRACTABLE, LIE_NOT_SENSITIVE, LIE_ATTRIBUTE_EMPTY};
+    EVP_PKEY *key = NULL;
+    for (size_t i = 0; i < COUNT_OF(lies); i++) {
+        liar_set(lies[i]);
+        assert_failed(estuary_token_generate("ec:P-256", st->fresh, st->pin, &key, st->err), st->err,
+                      "key.not-protected");
+        assert_null(key);
+        liar_set(LIE_NONE);
+        assert_failed(estuary_key_open(st->fresh, st->pin, 0, &key, st->err), st->err, "key.not-found");
+    }
+}
+
+/* A reset in the middle: this call fails with category key, the next one works (handles are found anew). */
+static void test_resets(void **s)
+{
+    state *st = *s;
+    REQUIRED(st);
+    static const CK_RV resets[] = {CKR_DEVICE_REMOVED,          CKR_SESSION_HANDLE_INVALID,
+                                   CKR_SESSION_CLOSED,          CKR_KEY_HANDLE_INVALID,
+                                   CKR_USER_NOT_LOGGED_IN,      CKR_DEVICE_ERROR,
+                                   CKR_CRYPTOKI_NOT_INITIALIZED};
+    EVP_PKEY *key = NULL;
+    assert_ok(estuary_key_open(st->ec, st->pin, 0, &key, st->err), st->err);
+    for (size_t i = 0; i < COUNT_OF(resets); i++) {
+        liar_fail(1, 1, resets[i]);
+        assert_int_equal(sign_with(key, st->err), ESTUARY_E_KEY);
+        liar_fail(0, 0, CKR_OK);
+        assert_ok(sign_with(key, st->err), st->err);
+    }
+    EVP_PKEY_free(key);
+}
+
+/* Each call of an opening and a signature fails in turn. */
+static void test_each_call_fails(void **s)
+{
+    state *st = *s;
+    REQUIRED(st);
+    static const CK_RV causes[] = {CKR_GENERAL_ERROR, CKR_FUNCTION_FAILED, CKR_DEVICE_REMOVED,
+                                   CKR_HOST_MEMORY, 0x80001234UL};
+    for (size_t cause = 0; cause < COUNT_OF(causes); cause++) {
+        unsigned long failed = 0, n = 0;
+        do {
+            n++;
+            liar_fail(n, 1, causes[cause]);
+            estuary_status status = open_and_sign(st->ec, st->pin, st->err);
+            failed += status != ESTUARY_OK;
+            assert_true(status == ESTUARY_OK || status == ESTUARY_E_KEY || status == ESTUARY_E_MEMORY);
+        } while (liar_calls() >= n && n < 200);
+        assert_true(n > 10 && n < 200);
+        assert_true(failed >= 8);
+        liar_fail(0, 0, CKR_OK);
+        assert_ok(open_and_sign(st->ec, st->pin, st->err), st->err);
+    }
+}
+
+static void test_a_wrong_pin_is_tried_once(void **s)
+{
+    state *st = *s;
+    REQUIRED(st);
+    EVP_PKEY *key = NULL;
+    estuary_secret *wrong = NULL;
+    assert_int_equal(estuary_secret_new("000000", 6, &wrong, NULL), ESTUARY_OK);
+    unsigned long before = liar_logins();
+    assert_failed(estuary_key_open(st->ec, wrong, 0, &key, st->err), st->err, "key.pin");
+    assert_int_equal(liar_logins() - before, 1);
+    liar_set(LIE_FINAL_TRY);
+    assert_failed(estuary_key_open(st->ec, wrong, 0, &key, st->err), st->err, "key.pin-final-try");
+    assert_failed(estuary_key_open(st->ec, st->pin, 0, &key, st->err), st->err, "key.pin-final-try");
+    liar_set(LIE_LOCKED);
+    assert_failed(estuary_key_open(st->ec, st->pin, 0, &key, st->err), st->err, "key.pin-locked");
+    assert_int_equal(liar_logins() - before, 1);
+    estuary_secret_free(wrong);
+}
+
+/* While a key holds the token, its session is lost; the PIN that was refused is not sent again. */
+static void test_always_authenticate(void **s)
+{
+    state *st = *s;
+    REQUIRED(st);
+    EVP_PKEY *key = NULL;
+    liar_set(LIE_ALWAYS_AUTHENTICATE);
+    assert_ok(estuary_key_open(st->ec, st->pin, 0, &key, st->err), st->err);
+    unsigned long before = liar_logins();
+    assert_ok(sign_with(key, st->err), st->err);
+    assert_ok(sign_with(key, st->err), st->err);
+    assert_int_equal(liar_logins() - before, 2);
+    EVP_PKEY_free(key);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(test_lies_at_opening, be_honest),
+        cmocka_unit_test_teardown(test_lies_in_use, be_honest),
+        cmocka_unit_test_teardown(test_unprotected_keys_are_destroyed, be_honest),
+        cmocka_unit_test_teardown(test_resets, be_honest),
+        cmocka_unit_test_teardown(test_each_call_fails, be_honest),
+        cmocka_unit_test_teardown(test_a_wrong_pin_is_tried_once, be_honest),
+        cmocka_unit_test_teardown(test_always_authenticate, be_honest),
+    };
+    if (argc != 2) {
+        fprintf(stderr, "usage: test_liar MODULE\n");
+        return 2;
+    }
+    module = argv[1];
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
