@@ -1,8 +1,9 @@
 /*
  * key.h: every key is an EVP_PKEY, wherever it lives.
  *
- * Key URIs: a plain path, file:PATH, or pkcs11:… (RFC 7512, see token.h). tpm2: and handle: name TPM keys; this
- * version answers them with ESTUARY_E_UNSUPPORTED.
+ * Key URIs: a plain path, file:PATH, pkcs11:… (RFC 7512, see token.h), tpm2:PATH (a TPM 2.0 key as TSS2 PEM)
+ * or handle:0x81… (a persistent one). TPM keys need OpenSSL's tpm2 provider at run time; without it they are
+ * ESTUARY_E_UNSUPPORTED. The provider finds the TPM by its own environment variable, TPM2OPENSSL_TCTI.
  *
  * The functions here are thread-safe; an EVP_PKEY may be shared as OpenSSL allows.
  */
@@ -21,8 +22,8 @@ extern "C" {
 #define ESTUARY_KEY_INSECURE_PERMISSIONS 1u /* accept a key file that others own or can read */
 
 /*
- * Opens a private key: PKCS#8, traditional, or encrypted PEM, or DER (K1); or one in a PKCS#11 token, whose PIN
- * passphrase then is (K2, K3). passphrase may be NULL.
+ * Opens a private key: PKCS#8, traditional, or encrypted PEM, or DER (K1); or one in a PKCS#11 token, whose
+ * PIN passphrase then is (K2, K3); or one of a TPM, whose authorisation it is (K5). passphrase may be NULL.
  * The file must be regular, owned by the effective user and closed to group and others (checked on
  * the opened descriptor). The caller frees *out with EVP_PKEY_free().
  */
@@ -34,6 +35,16 @@ ESTUARY_EXPORT estuary_status estuary_key_open(const char *uri, const estuary_se
  * ed25519, ed448, or any algorithm name a loaded provider knows. The caller frees *out.
  */
 ESTUARY_EXPORT estuary_status estuary_key_generate(const char *algorithm, EVP_PKEY **out, estuary_error *err);
+
+/*
+ * Makes a key where the URI says: in a token (estuary_token_generate()), in a TPM and wrapped by it in the
+ * new file tpm2:PATH (ec:P-256, ec:P-384, rsa:2048, rsa:3072), or as a new key file (estuary_key_write()).
+ * pin is the token's PIN, the key's authorisation, or the file's passphrase; may be NULL. The caller frees
+ * *out.
+ */
+ESTUARY_EXPORT estuary_status estuary_key_create(const char *algorithm, const char *uri,
+                                                 const estuary_secret *pin, EVP_PKEY **out,
+                                                 estuary_error *err);
 
 /*
  * The name that makes another key of the same kind: "ec:P-256", "rsa:2048". Writes at most size

@@ -165,6 +165,7 @@ bool est_process_once(int slot, est_once_fn *fn);
 #define EST_ONCE_KEY_PROVIDER 2
 #define EST_ONCE_OPENSSL_LIBRARY 3 /* our number in OpenSSL's error codes */
 #define EST_ONCE_P11_KIT 4
-#define EST_ONCE_SLOTS 5
+#define EST_ONCE_TPM2 5
+#define EST_ONCE_SLOTS 6
 
 #endif

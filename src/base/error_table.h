@@ -475,6 +475,8 @@ EST_ERROR(UNSUPPORTED_FIPS_ALGORITHM, "unsupported.fips-algorithm", UNSUPPORTED,
           "the algorithm is not approved by FIPS", "")
 EST_ERROR(UNSUPPORTED_SIGNER_KEY, "unsupported.signer-key", UNSUPPORTED, 12, 0,
           "a signer's key must be EC, RSA, Ed25519 or Ed448", "")
+EST_ERROR(UNSUPPORTED_TPM2, "unsupported.tpm2", UNSUPPORTED, 12, 0,
+          "OpenSSL's tpm2 provider is not installed, so TPM keys cannot be used", "install tpm2-openssl")
 EST_ERROR(UNSUPPORTED_PKCS11, "unsupported.pkcs11", UNSUPPORTED, 12, 0,
           "p11-kit is not installed, so PKCS#11 keys cannot be used", "install libp11-kit0")
 EST_ERROR(UNSUPPORTED_KEY_URI, "unsupported.key-uri", UNSUPPORTED, 12, 0,

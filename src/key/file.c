@@ -161,8 +161,7 @@ static estuary_status decode(block *b, const estuary_secret *passphrase, EVP_PKE
         return est_fail(err, EST_KEY_FORMAT,
                         "the file holds a key in OpenSSH's own format, which is not read");
     if (pem && strcmp(b->name, "TSS2 PRIVATE KEY") == 0)
-        return est_fail(err, EST_UNSUPPORTED_KEY_URI,
-                        "the file holds a TPM key, which this version does not support");
+        return est_fail(err, EST_KEY_FORMAT, "the file holds a TPM key: name it tpm2:PATH");
     if (pem && b->header != NULL && *b->header != '\0')
         return decode_traditional(b, passphrase, out, err);
     X509_SIG *encrypted = read_encrypted(b);
@@ -241,6 +240,8 @@ estuary_status estuary_key_open(const char *uri, const estuary_secret *passphras
     if (est_key_uri_is_pkcs11(uri))
         return est_p11_key_open(uri, passphrase, out, err);
 #endif
+    if (est_key_uri_is_tpm2(uri))
+        return est_tpm2_open(uri, passphrase, flags, out, err);
     EST_TRY(est_key_uri_path(uri, &path, err));
     EST_TRY(read_file(path, flags, &bytes, &len, err));
     EST_TRY(take_block(bytes, len, &found, err));

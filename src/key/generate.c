@@ -1,6 +1,7 @@
 #include "key/key.h"
 #include "wire/wire.h"
 
+#include <estuary/token.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/objects.h>
@@ -143,5 +144,25 @@ estuary_status estuary_key_generate(const char *algorithm, EVP_PKEY **out, estua
     key = NULL;
 cleanup:
     EVP_PKEY_free(key);
+    return status;
+}
+
+estuary_status estuary_key_create(const char *algorithm, const char *uri, const estuary_secret *pin,
+                                  EVP_PKEY **out, estuary_error *err)
+{
+    *out = NULL;
+#ifdef ESTUARY_PKCS11
+    if (est_key_uri_is_pkcs11(uri))
+        return estuary_token_generate(algorithm, uri, pin, out, err);
+#endif
+    if (est_key_uri_is_tpm2(uri))
+        return est_tpm2_generate(algorithm, uri, pin, out, err);
+    estuary_status status = estuary_key_generate(algorithm, out, err);
+    if (status == ESTUARY_OK)
+        status = estuary_key_write(*out, uri, pin, err);
+    if (status != ESTUARY_OK) {
+        EVP_PKEY_free(*out);
+        *out = NULL;
+    }
     return status;
 }

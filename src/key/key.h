@@ -16,11 +16,23 @@ estuary_status est_key_uri_path(const char *uri, char **path, estuary_error *err
 
 /* A token's key, in a build that has PKCS#11. */
 bool est_key_uri_is_pkcs11(const char *uri);
+bool est_key_uri_is_tpm2(const char *uri); /* tpm2: or handle: */
 
 /* pkcs11_key.c */
 
 estuary_status est_p11_key_open(const char *uri, const estuary_secret *pin, EVP_PKEY **out,
                                 estuary_error *err);
+
+/* tpm2_open.c: tpm2:PATH (TSS2 PEM) and handle:0x81… (K5) */
+
+estuary_status est_tpm2_open(const char *uri, const estuary_secret *pin, unsigned flags, EVP_PKEY **out,
+                             estuary_error *err);
+/* A new key of the TPM, written to tpm2:PATH. */
+estuary_status est_tpm2_generate(const char *algorithm, const char *uri, const estuary_secret *pin,
+                                 EVP_PKEY **out, estuary_error *err);
+
+/* write.c: a new file, 0600, complete or absent */
+estuary_status est_key_write_pem(const char *path, const estuary_secret *pem, estuary_error *err);
 
 /* facts.c */
 

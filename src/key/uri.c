@@ -74,15 +74,20 @@ bool est_key_uri_is_pkcs11(const char *uri)
 #endif
 }
 
+bool est_key_uri_is_tpm2(const char *uri)
+{
+    return uri != NULL && (has_scheme(uri, "tpm2:") || has_scheme(uri, "handle:"));
+}
+
 estuary_status est_key_uri_path(const char *uri, char **path, estuary_error *err)
 {
-    static const char *const hardware[] = {"pkcs11:", "tpm2:", "handle:"}; /* pkcs11: a build without it */
+    static const char *const hardware[] = {"pkcs11:", "tpm2:", "handle:"};
     *path = NULL;
     if (uri == NULL || *uri == '\0')
         return est_fail(err, EST_USAGE, "no key was given");
     for (size_t i = 0; i < sizeof(hardware) / sizeof(hardware[0]); i++)
         if (has_scheme(uri, hardware[i]))
-            return est_fail(err, EST_UNSUPPORTED_KEY_URI, "%s keys are not supported by this version",
+            return est_fail(err, EST_UNSUPPORTED_KEY_URI, "%s names no file, and only a file will do here",
                             hardware[i]);
     if (has_scheme(uri, "file:"))
         return file_path(uri + strlen("file:"), path, err);

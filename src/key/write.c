@@ -178,19 +178,26 @@ static estuary_status write_file(const place *at, const estuary_secret *pem, est
     return status;
 }
 
+estuary_status est_key_write_pem(const char *path, const estuary_secret *pem, estuary_error *err)
+{
+    place at = {.folder = -1};
+    estuary_status status = place_open(path, &at, err);
+    if (status == ESTUARY_OK)
+        status = write_file(&at, pem, err);
+    place_close(&at);
+    return status;
+}
+
 estuary_status estuary_key_write(const EVP_PKEY *key, const char *path, const estuary_secret *passphrase,
                                  estuary_error *err)
 {
     estuary_status status = ESTUARY_OK;
     estuary_secret *pem = NULL;
     char *local = NULL;
-    place at = {.folder = -1};
     EST_TRY(est_key_uri_path(path, &local, err));
     EST_TRY(estuary_key_to_pem(key, passphrase, &pem, err));
-    EST_TRY(place_open(local, &at, err));
-    EST_TRY(write_file(&at, pem, err));
+    EST_TRY(est_key_write_pem(local, pem, err));
 cleanup:
-    place_close(&at);
     estuary_secret_free(pem);
     est_free(local);
     return status;

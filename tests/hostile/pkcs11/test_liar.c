@@ -321,6 +321,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: test_liar MODULE\n");
         return 2;
     }
-    module = argv[1];
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    char *absolute = realpath(argv[1], NULL);
+    module = absolute;
+    int failed = absolute == NULL ? 1 : cmocka_run_group_tests(tests, set_up, tear_down);
+    free(absolute);
+    return failed;
 }
