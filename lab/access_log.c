@@ -96,6 +96,7 @@ void access_log(struct exchange *ex)
     json_number(line, "connection", (long long)(intptr_t)SSL_get_app_data(ex->ssl));
     add_client(line, ex->client);
     json_string(line, "user", ex->user);
+    json_string(line, "pop", ex->pop);
     json_number(line, "body_length", (long long)ex->body.len);
     json_string(line, "body_sha256", body);
     json_number(line, "status", ex->reply.status);

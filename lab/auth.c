@@ -27,8 +27,8 @@ static bool digest_challenge(struct exchange *ex, const char *algorithm, bool st
     if (nonce == NULL)
         return false;
     (void)snprintf(challenge, sizeof challenge,
-                   "Digest realm=\"estuary-lab\", qop=\"auth\", algorithm=%s, nonce=\"%s\"%s", algorithm,
-                   nonce, stale ? ", stale=true" : "");
+                   "Digest realm=\"estuary-lab\", qop=\"auth\", %snonce=\"%s\"%s", algorithm, nonce,
+                   stale ? ", stale=true" : "");
     return reply_header(&ex->reply, "WWW-Authenticate", challenge);
 }
 
@@ -36,16 +36,19 @@ static bool digest_challenge(struct exchange *ex, const char *algorithm, bool st
 void auth_challenge(struct exchange *ex, bool stale)
 {
     const unsigned offered = ex->lab->options.auth;
+    /* Without a name it is MD5 too (RFC 7616 3.3), and old clients stumble over the name. */
+    const bool unnamed = (offered & AUTH_DIGEST_UNNAMED) != 0;
     bool ok = true;
     if (offered == 0) {
         reply_text(&ex->reply, 403, "Forbidden", "this lab accepts client certificates only");
         return;
     }
-    reply_text(&ex->reply, 401, "Unauthorized", "a client certificate of this CA or a password is needed");
+    /* Without a body: Bouncy Castle's EST client gives up on a challenge that has one. */
+    reply_set(&ex->reply, 401, "Unauthorized");
     if ((offered & AUTH_DIGEST_SHA256) != 0)
-        ok = digest_challenge(ex, "SHA-256", stale);
+        ok = digest_challenge(ex, "algorithm=SHA-256, ", stale);
     if (ok && (offered & AUTH_DIGEST_MD5) != 0)
-        ok = digest_challenge(ex, "MD5", stale);
+        ok = digest_challenge(ex, unnamed ? "" : "algorithm=MD5, ", stale);
     if (ok && (offered & AUTH_BASIC) != 0)
         ok = reply_header(&ex->reply, "WWW-Authenticate", "Basic realm=\"estuary-lab\"");
     if (!ok)

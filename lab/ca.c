@@ -7,6 +7,15 @@
 #include <string.h>
 #include <unistd.h>
 
+struct urls ca_urls(const struct ca *ca, const char *issuer)
+{
+    struct urls urls;
+    (void)snprintf(urls.aia, sizeof urls.aia, "caIssuers;URI:%s/%s%s.cer", ca->http_base, issuer,
+                   ca->generation);
+    (void)snprintf(urls.cdp, sizeof urls.cdp, "URI:%s/%s%s.crl", ca->http_base, issuer, ca->generation);
+    return urls;
+}
+
 typedef X509 *make_certificate(const struct ca *ca, EVP_PKEY *key);
 
 static X509 *make_root(const struct ca *ca, EVP_PKEY *key)
@@ -27,13 +36,10 @@ static X509 *make_root(const struct ca *ca, EVP_PKEY *key)
 
 static X509 *make_issuing(const struct ca *ca, EVP_PKEY *key)
 {
-    char aia[160];
-    char cdp[160];
-    time_t now = time(NULL);
-    (void)snprintf(aia, sizeof aia, "caIssuers;URI:%s/root.cer", ca->http_base);
-    (void)snprintf(cdp, sizeof cdp, "URI:%s/root.crl", ca->http_base);
+    const time_t now = time(NULL);
+    const struct urls urls = ca_urls(ca, "root");
     const struct mint m = {
-        .cn = "Estuary Lab Issuing CA",
+        .cn = *ca->generation == '\0' ? "Estuary Lab Issuing CA" : "Estuary Lab Issuing CA 2",
         .key = key,
         .issuer = ca->root,
         .signer = ca->root_key,
@@ -41,8 +47,8 @@ static X509 *make_issuing(const struct ca *ca, EVP_PKEY *key)
         .not_after = now + 5 * LAB_YEAR,
         .basic = "critical,CA:TRUE,pathlen:0",
         .key_usage = "critical,digitalSignature,keyCertSign,cRLSign",
-        .aia = aia,
-        .cdp = cdp,
+        .aia = urls.aia,
+        .cdp = urls.cdp,
     };
     return mint_certificate(&m);
 }
@@ -52,9 +58,9 @@ static bool open_pair(struct ca *ca, const char *name, const char *key_type, mak
                       EVP_PKEY **key, X509 **certificate)
 {
     char file[32];
-    (void)snprintf(file, sizeof file, "%s.key", name);
+    (void)snprintf(file, sizeof file, "%s%s.key", name, ca->generation);
     char *key_path = path_join(ca->dir, file);
-    (void)snprintf(file, sizeof file, "%s.pem", name);
+    (void)snprintf(file, sizeof file, "%s%s.pem", name, ca->generation);
     char *pem_path = path_join(ca->dir, file);
     bool ok = false;
     if (key_path == NULL || pem_path == NULL)
@@ -75,14 +81,19 @@ cleanup:
     return ok;
 }
 
-bool ca_open(struct ca *ca, const char *key_type, const char *host)
+bool ca_open_pairs(struct ca *ca, const char *key_type)
 {
-    if (!open_pair(ca, "root", key_type, make_root, &ca->root_key, &ca->root) ||
-        !open_pair(ca, "issuing", key_type, make_issuing, &ca->issuing_key, &ca->issuing))
+    return open_pair(ca, "root", key_type, make_root, &ca->root_key, &ca->root) &&
+           open_pair(ca, "issuing", key_type, make_issuing, &ca->issuing_key, &ca->issuing);
+}
+
+bool ca_open(struct ca *ca, const char *key_type)
+{
+    ca->generation = "";
+    if (!ca_open_pairs(ca, key_type))
         return false;
     ca->anchors = path_join(ca->dir, "anchors.pem");
-    return ca->anchors != NULL && file_write_certificate(ca->anchors, ca->root) &&
-           server_certificate_open(ca, host);
+    return ca->anchors != NULL && file_write_certificate(ca->anchors, ca->root);
 }
 
 void ca_close(struct ca *ca)
@@ -93,6 +104,13 @@ void ca_close(struct ca *ca)
     EVP_PKEY_free(ca->root_key);
     EVP_PKEY_free(ca->issuing_key);
     EVP_PKEY_free(ca->server_key);
+    X509_free(ca->old_root);
+    X509_free(ca->old_issuing);
+    X509_free(ca->old_with_new);
+    X509_free(ca->new_with_old);
+    EVP_PKEY_free(ca->old_root_key);
+    EVP_PKEY_free(ca->old_issuing_key);
+    free(ca->new_anchors);
     free(ca->anchors);
     free(ca->http_base);
     free(ca->dir);

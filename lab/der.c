@@ -1,4 +1,4 @@
-#include "misbehave.h"
+#include "lab.h"
 
 /* Tag, then the length in the shortest form, as DER wants it. */
 bool der_wrap(unsigned char tag, const struct bytes *content, struct bytes *out)

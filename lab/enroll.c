@@ -15,21 +15,21 @@ static bool is_pkcs10(const struct exchange *ex)
 }
 
 /* RFC 7030 4.2.1. strchr above also finds the NUL, which ends a type without parameters. */
-static bool read_request(struct exchange *ex)
+bool enroll_read_request(struct exchange *ex)
 {
     const char *why = NULL;
     if (!is_pkcs10(ex)) {
         reply_text(&ex->reply, 415, "Unsupported Media Type", "the request must be application/pkcs10");
         return false;
     }
-    ex->csr = csr_read(&ex->body, &why);
+    ex->csr = csr_read(&ex->body, ex->operation->bit == OP_SERVERKEYGEN, &why);
     if (ex->csr == NULL)
         reply_text(&ex->reply, 400, "Bad Request", why);
     return ex->csr != NULL;
 }
 
 /* RFC 7030 4.2.3: 202 until the same key has asked often enough. */
-static bool hold_back(struct exchange *ex)
+bool enroll_hold_back(struct exchange *ex)
 {
     char seconds[32];
     const struct options *o = &ex->lab->options;
@@ -53,7 +53,7 @@ static void serve(struct exchange *ex)
 {
     STACK_OF(X509) *certificates = NULL;
     X509 *certificate = NULL;
-    if (hold_back(ex))
+    if (enroll_hold_back(ex))
         return;
     certificates = sk_X509_new_null();
     certificate = issue_certificate(ex);
@@ -73,7 +73,7 @@ void simpleenroll_handle(struct exchange *ex)
     const bool known = auth_check(ex, &stale);
     if (!known && ex->client == NULL)
         auth_challenge(ex, stale);
-    else if (read_request(ex))
+    else if (enroll_read_request(ex) && pop_check(ex))
         serve(ex);
 }
 
@@ -88,7 +88,7 @@ void simplereenroll_handle(struct exchange *ex)
                    "simplereenroll needs the TLS client certificate being renewed");
         return;
     }
-    if (!read_request(ex))
+    if (!enroll_read_request(ex) || !pop_check(ex))
         return;
     difference = csr_differs(ex->csr, ex->client);
     if (difference != NULL)

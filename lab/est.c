@@ -12,10 +12,13 @@ static void cacerts_handle(struct exchange *ex);
 static void csrattrs_handle(struct exchange *ex);
 
 static const struct operation operations[] = {
-    {"cacerts", OP_CACERTS, false, cacerts_handle},
-    {"csrattrs", OP_CSRATTRS, false, csrattrs_handle},
-    {"simpleenroll", OP_SIMPLEENROLL, true, simpleenroll_handle},
-    {"simplereenroll", OP_SIMPLEREENROLL, true, simplereenroll_handle},
+    {"cacerts", OP_CACERTS, false, false, cacerts_handle},
+    {"csrattrs", OP_CSRATTRS, false, false, csrattrs_handle},
+    {"simpleenroll", OP_SIMPLEENROLL, true, false, simpleenroll_handle},
+    {"simplereenroll", OP_SIMPLEREENROLL, true, false, simplereenroll_handle},
+    {"serverkeygen", OP_SERVERKEYGEN, true, false, serverkeygen_handle},
+    {"fullcmc", OP_FULLCMC, true, false, fullcmc_handle},
+    {"renewal-info", OP_RENEWAL_INFO, false, true, renewal_info_handle},
 };
 
 static const struct operation *find_operation(const char *name, size_t len)
@@ -33,6 +36,22 @@ unsigned operation_by_name(const char *name, size_t len)
     return operation == NULL ? 0 : (unsigned)operation->bit;
 }
 
+/* OPERATION, or OPERATION/ID where there is one thing of many to ask about. */
+static bool take_operation(struct exchange *ex, const char *rest)
+{
+    const size_t len = strcspn(rest, "/");
+    const struct operation *operation = find_operation(rest, len);
+    if (operation == NULL || (rest[len] == '/') != operation->has_id)
+        return false;
+    if (operation->has_id) {
+        ex->id = rest + len + 1;
+        if (*ex->id == '\0' || strchr(ex->id, '/') != NULL)
+            return false;
+    }
+    ex->operation = operation;
+    return true;
+}
+
 /* Any prefix, then /.well-known/est/OPERATION or /.well-known/est/LABEL/OPERATION. */
 static bool route(struct exchange *ex)
 {
@@ -42,16 +61,13 @@ static bool route(struct exchange *ex)
     if (rest == NULL)
         return false;
     rest += sizeof well_known - 1;
-    const char *slash = strchr(rest, '/');
-    if (slash != NULL) {
-        size_t len = (size_t)(slash - rest);
-        if (len == 0 || len >= sizeof ex->label || find_operation(rest, len) != NULL)
-            return false;
-        memcpy(ex->label, rest, len);
-        rest = slash + 1;
-    }
-    ex->operation = find_operation(rest, strlen(rest));
-    return ex->operation != NULL;
+    const size_t len = strcspn(rest, "/");
+    if (find_operation(rest, len) != NULL)
+        return take_operation(ex, rest);
+    if (rest[len] != '/' || len == 0 || len >= sizeof ex->label)
+        return false;
+    memcpy(ex->label, rest, len);
+    return take_operation(ex, rest + len + 1);
 }
 
 static void run(struct exchange *ex)
@@ -85,6 +101,7 @@ static void exchange_close(struct exchange *ex)
 {
     X509_free(ex->client);
     X509_REQ_free(ex->csr);
+    EVP_PKEY_free(ex->key);
     bytes_clear(&ex->body);
     reply_clear(&ex->reply);
 }
@@ -136,7 +153,7 @@ static void cacerts_handle(struct exchange *ex)
     const struct ca *ca = &ex->lab->ca;
     STACK_OF(X509) *certificates = sk_X509_new_null();
     if (certificates != NULL && X509_add_cert(certificates, ca->root, X509_ADD_FLAG_UP_REF) == 1 &&
-        X509_add_cert(certificates, ca->issuing, X509_ADD_FLAG_UP_REF) == 1)
+        X509_add_cert(certificates, ca->issuing, X509_ADD_FLAG_UP_REF) == 1 && rollover_add(ca, certificates))
         est_answer_certificates(ex, certificates);
     else
         reply_text(&ex->reply, 500, "Internal Server Error", "out of memory");
@@ -149,10 +166,14 @@ static void csrattrs_handle(struct exchange *ex)
     unsigned char sha256_only[] = {0x30, 0x0b, 0x06, 0x09, 0x60, 0x86, 0x48,
                                    0x01, 0x65, 0x03, 0x04, 0x02, 0x01};
     const struct bytes stand_in = {.data = sha256_only, .len = sizeof sha256_only};
-    if (ex->lab->csrattrs.len > 0)
+    struct bytes asked = {0};
+    if (ex->lab->options.require_pop && pop_ask(&ex->lab->csrattrs, &asked))
+        est_answer(ex, "application/csrattrs", &asked);
+    else if (ex->lab->csrattrs.len > 0)
         est_answer(ex, "application/csrattrs", &ex->lab->csrattrs);
     else if (misbehave_touches(ex->lab, OP_CSRATTRS))
         est_answer(ex, "application/csrattrs", &stand_in);
     else
         reply_set(&ex->reply, 204, "No Content");
+    bytes_clear(&asked);
 }

@@ -97,11 +97,13 @@ static time_t capped_end(const X509 *issuer, time_t end)
     return end < last ? end : last;
 }
 
-static bool describe(struct mint *m, const struct lab *lab, X509_REQ *csr)
+static bool describe(struct mint *m, const struct exchange *ex)
 {
+    const struct lab *lab = ex->lab;
+    X509_REQ *csr = ex->csr;
     time_t now = time(NULL);
     m->subject = X509_REQ_get_subject_name(csr);
-    m->key = X509_REQ_get0_pubkey(csr);
+    m->key = ex->key != NULL ? ex->key : X509_REQ_get0_pubkey(csr);
     m->issuer = lab->ca.issuing;
     m->signer = lab->ca.issuing_key;
     m->not_before = now - 5 * LAB_MINUTE;
@@ -113,16 +115,13 @@ static bool describe(struct mint *m, const struct lab *lab, X509_REQ *csr)
 
 X509 *issue_certificate(struct exchange *ex)
 {
-    char aia[160];
-    char cdp[160];
     struct mint m = {0};
     X509 *certificate = NULL;
     const struct ca *ca = &ex->lab->ca;
-    (void)snprintf(aia, sizeof aia, "caIssuers;URI:%s/issuing.cer", ca->http_base);
-    (void)snprintf(cdp, sizeof cdp, "URI:%s/issuing.crl", ca->http_base);
-    m.aia = aia;
-    m.cdp = cdp;
-    if (!describe(&m, ex->lab, ex->csr))
+    const struct urls urls = ca_urls(ca, "issuing");
+    m.aia = urls.aia;
+    m.cdp = urls.cdp;
+    if (!describe(&m, ex))
         goto cleanup;
     if (ex->operation->bit == OP_SIMPLEREENROLL && !change_subject(&m, ex->csr))
         goto cleanup;

@@ -29,6 +29,7 @@ struct evhttp_request;
 #define LAB_MAX_MISBEHAVIOURS 16
 #define LAB_MAX_HEADER_LINES  16
 #define LAB_MAX_EXTENSIONS    8
+#define LAB_MAX_KEKS          16
 
 /* ---- bytes.c: a byte string that owns its memory; all zero is empty ---- */
 
@@ -50,6 +51,12 @@ bool sha256_hex(const void *data, size_t len, char out[65]);
 
 bool base64_encode(const struct bytes *in, size_t line, const char *eol, struct bytes *out);
 bool base64_decode(const void *text, size_t len, struct bytes *out);
+
+/* ---- der.c: just enough to write structures a library refuses to write ---- */
+
+bool der_wrap(unsigned char tag, const struct bytes *content, struct bytes *out);
+/* One element of the encoding: its whole length and its header's. */
+bool der_element(const unsigned char *der, size_t len, size_t *header, size_t *total);
 
 /* ---- json.c: a line of JSON, member by member ---- */
 
@@ -73,11 +80,18 @@ bool file_write_certificate(const char *path, X509 *certificate);
 
 /* ---- options.c and source.c ---- */
 
-enum auth_scheme { AUTH_BASIC = 1, AUTH_DIGEST_MD5 = 2, AUTH_DIGEST_SHA256 = 4 };
+enum auth_scheme { AUTH_BASIC = 1, AUTH_DIGEST_MD5 = 2, AUTH_DIGEST_SHA256 = 4, AUTH_DIGEST_UNNAMED = 8 };
 
 struct user {
     char *name;
     char *password;
+};
+
+/* A secret that server-generated keys are encrypted with, known by its identifier. RFC 7030 4.4.1.1 */
+struct kek {
+    char *id;
+    char *secret;
+    bool password;
 };
 
 struct misbehaviour;
@@ -103,6 +117,12 @@ struct options {
     long lifetime;
     int tls_version; /* 0 = 1.2 and 1.3 */
     const char *key_type;
+    bool require_pop;
+    bool cmc_signed_by_ca; /* not by an RA */
+    bool cmc_anchors;
+    bool rollover;
+    struct kek keks[LAB_MAX_KEKS];
+    size_t kek_count;
 };
 
 enum options_verdict { OPTIONS_RUN, OPTIONS_DONE, OPTIONS_WRONG };
@@ -161,9 +181,25 @@ struct ca {
     X509 *issuing;
     EVP_PKEY *server_key;
     X509 *server;
+    const char *generation; /* "" or, with --rollover, "-new": in the names of files and URLs */
+    EVP_PKEY *old_root_key; /* with --rollover: what the ones above take over from */
+    X509 *old_root;
+    EVP_PKEY *old_issuing_key;
+    X509 *old_issuing;
+    X509 *old_with_new;
+    X509 *new_with_old; /* NULL also where a misbehaviour leaves it out */
+    char *new_anchors;
 };
 
-bool ca_open(struct ca *ca, const char *key_type, const char *host);
+bool ca_open(struct ca *ca, const char *key_type);
+/* Root and issuing CA of ca->generation, made when absent. */
+bool ca_open_pairs(struct ca *ca, const char *key_type);
+/* Values of AIA and CDP: where the issuer called root or issuing is published. */
+struct urls {
+    char aia[160];
+    char cdp[160];
+};
+struct urls ca_urls(const struct ca *ca, const char *issuer);
 void ca_close(struct ca *ca);
 bool ca_fingerprint(const X509 *certificate, char out[96]);
 /* Keeps a copy of what was issued and a line in the serial database. */
@@ -190,6 +226,7 @@ struct lab {
     uint16_t port;
     uint16_t http_port;
     long connections;
+    bool stale_told; /* digest-stale-once has had its turn */
 };
 
 /* ---- tls.c, server.c, publish.c ---- */
@@ -201,6 +238,11 @@ bool publish_start(struct lab *lab);
 void server_stop(struct lab *lab);
 struct evconnlistener *listen_on(struct lab *lab, const struct sockaddr *address, socklen_t len);
 uint16_t listener_port(struct evconnlistener *listener);
+
+/* ---- rollover.c: RFC 7030 4.1.3, RFC 4210 4.4 ---- */
+
+bool rollover_open(struct lab *lab);
+bool rollover_add(const struct ca *ca, STACK_OF(X509) *certificates);
 
 /* ---- reply.c: an answer before it is sent ---- */
 
@@ -234,15 +276,19 @@ enum operation_bit {
     OP_CSRATTRS = 2,
     OP_SIMPLEENROLL = 4,
     OP_SIMPLEREENROLL = 8,
-    OP_ISSUE = OP_SIMPLEENROLL | OP_SIMPLEREENROLL,
+    OP_SERVERKEYGEN = 16,
+    OP_RENEWAL_INFO = 32,
+    OP_FULLCMC = 64,
+    OP_ISSUE = OP_SIMPLEENROLL | OP_SIMPLEREENROLL | OP_SERVERKEYGEN | OP_FULLCMC,
     OP_CERTS = OP_CACERTS | OP_ISSUE,
-    OP_ALL = OP_CERTS | OP_CSRATTRS
+    OP_ALL = OP_CERTS | OP_CSRATTRS | OP_RENEWAL_INFO
 };
 
 struct operation {
     const char *name;
     enum operation_bit bit;
     bool post;
+    bool has_id; /* OPERATION/ID */
     void (*handle)(struct exchange *ex);
 };
 
@@ -253,10 +299,13 @@ struct exchange {
     X509 *client; /* verified in the handshake, or NULL */
     const struct operation *operation;
     char label[64];
+    const char *id; /* after the operation's name, or NULL */
     struct bytes body;
     const char *user; /* who proved a password, or NULL */
+    const char *pop;  /* tls-exporter, tls-unique, missing or wrong; NULL: not looked at */
     const char *misbehaved;
     X509_REQ *csr;
+    EVP_PKEY *key; /* made here (serverkeygen), certified in place of the request's */
     struct reply reply;
 };
 
@@ -266,18 +315,37 @@ void est_handle(struct evhttp_request *req, void *arg);
 void est_answer(struct exchange *ex, const char *content_type, const struct bytes *der);
 bool cms_certs_only(STACK_OF(X509) *certificates, struct bytes *der);
 void est_answer_certificates(struct exchange *ex, STACK_OF(X509) *certificates);
+/* 202 for requests that wait. RFC 7030 4.2.3 */
+bool enroll_hold_back(struct exchange *ex);
+/* Reads ex->csr; false: refused. RFC 7030 4.2.1 */
+bool enroll_read_request(struct exchange *ex);
 void simpleenroll_handle(struct exchange *ex);
 void simplereenroll_handle(struct exchange *ex);
+void fullcmc_handle(struct exchange *ex);
+void serverkeygen_handle(struct exchange *ex);
 
 /* ---- csr.c, change_subject.c, issue.c ---- */
 
-X509_REQ *csr_read(const struct bytes *body, const char **why);
+/* any_signature: neither its signature nor its key are of use. RFC 7030 4.4.1 */
+X509_REQ *csr_read(const struct bytes *body, bool any_signature, const char **why);
 X509_EXTENSION *csr_extension(const X509_REQ *csr, int nid);
 /* RFC 7030 4.2.2: subject and SubjectAltName as in the certificate being renewed. */
 const char *csr_differs(const X509_REQ *csr, const X509 *certificate);
 /* Names a renewal asked for in place of the old ones, if it did; false: the request is not understood. */
 bool change_subject(struct mint *m, const X509_REQ *csr);
 X509 *issue_certificate(struct exchange *ex);
+
+/* ---- pop.c: the channel binding in challengePassword. RFC 7030 3.5 ---- */
+
+/* Verifies ex->csr against the session from the server's own end; false: refused, ex->reply says why. */
+bool pop_check(struct exchange *ex);
+/* The csrattrs of a server that wants the binding. */
+bool pop_ask(const struct bytes *asked, struct bytes *out);
+
+/* ---- renewal_info.c ---- */
+
+void renewal_info_handle(struct exchange *ex);
+bool renewal_info_encode(time_t start, time_t end, struct bytes *json);
 
 /* ---- pending.c: how often a key has asked before it is served ---- */
 

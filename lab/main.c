@@ -60,13 +60,19 @@ static bool announce(const struct lab *lab)
     char fingerprint[96];
     bool ok = false;
     struct evbuffer *line = evbuffer_new();
-    if (line == NULL || !ca_fingerprint(lab->ca.root, fingerprint))
+    if (line == NULL || !ca_fingerprint(lab->options.rollover ? lab->ca.old_root : lab->ca.root, fingerprint))
         goto cleanup;
     (void)snprintf(url, sizeof url, "https://%s:%u", lab->options.host, (unsigned)lab->port);
     json_string(line, "url", url);
     json_string(line, "fingerprint", fingerprint);
     json_string(line, "anchors", lab->ca.anchors);
     json_string(line, "http", lab->ca.http_base);
+    if (lab->options.rollover) { /* the members above are about the old root */
+        if (!ca_fingerprint(lab->ca.root, fingerprint))
+            goto cleanup;
+        json_string(line, "new_fingerprint", fingerprint);
+        json_string(line, "new_anchors", lab->ca.new_anchors);
+    }
     (void)evbuffer_add(line, "}\n", 3);
     ok = fputs((const char *)evbuffer_pullup(line, -1), stdout) >= 0 && fflush(stdout) == 0;
 cleanup:
@@ -89,7 +95,8 @@ static bool start(struct lab *lab)
         return false;
     if (!publish_start(lab))
         return fail("the plain HTTP side cannot start");
-    if (!ca_open(&lab->ca, lab->options.key_type, lab->options.host))
+    if (!ca_open(&lab->ca, lab->options.key_type) || (lab->options.rollover && !rollover_open(lab)) ||
+        !server_certificate_open(&lab->ca, lab->options.host))
         return fail("the CA in the directory cannot be opened or made");
     if (!server_start(lab))
         return fail("the TLS side cannot start");

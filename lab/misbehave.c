@@ -6,8 +6,9 @@
 #include <string.h>
 
 static const struct misbehave_table *const tables[] = {
-    &misbehave_tls,   &misbehave_hello, &misbehave_http,     &misbehave_raw,
-    &misbehave_issue, &misbehave_body,  &misbehave_csrattrs,
+    &misbehave_tls,      &misbehave_hello,    &misbehave_http,     &misbehave_raw,    &misbehave_issue,
+    &misbehave_body,     &misbehave_csrattrs, &misbehave_pop,      &misbehave_keygen, &misbehave_multipart,
+    &misbehave_rollover, &misbehave_renewal,  &misbehave_template, &misbehave_digest, &misbehave_fullcmc,
 };
 
 #define TABLES (sizeof tables / sizeof *tables)
@@ -48,6 +49,8 @@ bool misbehave_choose(struct options *o, const char *choice)
         (void)fprintf(stderr, "estuary-lab: this misbehaviour does not touch that operation: %s\n", choice);
         return false;
     }
+    if (row->link != NULL) /* nothing to spoil otherwise */
+        o->rollover = true;
     o->misbehave[o->misbehave_count++] =
         (struct misbehave_choice){.what = row, .operations = operations & row->operations};
     return true;
@@ -94,6 +97,17 @@ bool misbehave_context(struct lab *lab, SSL_CTX *ctx)
     return ok;
 }
 
+bool misbehave_link(struct lab *lab, struct mint *new_with_old)
+{
+    bool ok = true;
+    for (size_t i = 0; ok && i < lab->options.misbehave_count; i++) {
+        const struct misbehaviour *row = chosen(lab, NULL, i);
+        if (row != NULL && row->link != NULL)
+            ok = row->link(lab, new_with_old, row);
+    }
+    return ok;
+}
+
 static bool bend_identity(struct lab *lab, struct mint *leaf, STACK_OF(X509) *chain)
 {
     bool ok = true;
@@ -111,7 +125,7 @@ static bool bends_identity(const struct lab *lab)
 {
     for (size_t i = 0; i < lab->options.misbehave_count; i++) {
         const struct misbehaviour *row = chosen(lab, NULL, i);
-        if (row != NULL && (row->chain != NULL || row->bend != NULL))
+        if (row != NULL && (row->chain != NULL || row->bend != NULL || row->link != NULL))
             return true;
     }
     return false;
@@ -124,7 +138,9 @@ bool misbehave_server_identity(struct lab *lab, SSL_CTX *ctx)
     X509 *leaf = NULL;
     STACK_OF(X509) *chain = sk_X509_new_null();
     server_certificate_describe(&lab->ca, &m);
-    if (chain == NULL || X509_add_cert(chain, lab->ca.issuing, X509_ADD_FLAG_UP_REF) != 1)
+    if (chain == NULL || X509_add_cert(chain, lab->ca.issuing, X509_ADD_FLAG_UP_REF) != 1 ||
+        (lab->ca.new_with_old != NULL &&
+         X509_add_cert(chain, lab->ca.new_with_old, X509_ADD_FLAG_UP_REF) != 1))
         goto cleanup;
     if (!bends_identity(lab)) {
         ok = tls_use_chain(ctx, lab->ca.server, lab->ca.server_key, chain);
@@ -203,6 +219,58 @@ bool misbehave_transmit(struct exchange *ex)
             return row->transmit(ex, row);
     }
     return false;
+}
+
+bool misbehave_cmc(struct exchange *ex, struct cmc_reply *reply)
+{
+    bool ok = true;
+    for (size_t i = 0; ok && i < ex->lab->options.misbehave_count; i++) {
+        const struct misbehaviour *row = chosen(ex->lab, ex, i);
+        if (row == NULL || row->cmc == NULL)
+            continue;
+        ex->misbehaved = row->name;
+        ok = row->cmc(ex, reply, row);
+    }
+    return ok;
+}
+
+bool misbehave_package(struct exchange *ex, struct key_package *p)
+{
+    bool ok = true;
+    for (size_t i = 0; ok && i < ex->lab->options.misbehave_count; i++) {
+        const struct misbehaviour *row = chosen(ex->lab, ex, i);
+        if (row == NULL || row->package == NULL)
+            continue;
+        ex->misbehaved = row->name;
+        ok = row->package(ex, p, row);
+    }
+    return ok;
+}
+
+bool misbehave_parts(struct exchange *ex, struct multipart *m)
+{
+    bool ok = true;
+    for (size_t i = 0; ok && i < ex->lab->options.misbehave_count; i++) {
+        const struct misbehaviour *row = chosen(ex->lab, ex, i);
+        if (row == NULL || row->parts == NULL)
+            continue;
+        ex->misbehaved = row->name;
+        ok = row->parts(ex, m, row);
+    }
+    return ok;
+}
+
+bool misbehave_window(struct exchange *ex, time_t begin, time_t end, struct bytes *json)
+{
+    bool ok = true;
+    for (size_t i = 0; ok && i < ex->lab->options.misbehave_count; i++) {
+        const struct misbehaviour *row = chosen(ex->lab, ex, i);
+        if (row == NULL || row->window == NULL)
+            continue;
+        ex->misbehaved = row->name;
+        ok = row->window(ex, begin, end, json, row);
+    }
+    return ok;
 }
 
 bool misbehave_bundle(struct exchange *ex, STACK_OF(X509) *certificates)

@@ -5,6 +5,9 @@
 #include "lab.h"
 
 struct bufferevent;
+struct cmc_reply;
+struct key_package;
+struct multipart;
 
 struct misbehaviour {
     const char *name;
@@ -13,6 +16,7 @@ struct misbehaviour {
 
     /* TLS */
     bool (*chain)(const struct lab *lab, struct mint *leaf, STACK_OF(X509) *chain);
+    bool (*link)(const struct lab *lab, struct mint *new_with_old, const struct misbehaviour *row);
     bool (*context)(const struct lab *lab, SSL_CTX *ctx, const struct misbehaviour *row);
     void (*greet)(struct lab *lab, struct bufferevent *bev, const struct misbehaviour *row);
     /* a certificate's description: the TLS one (ex is NULL) or the issued one */
@@ -23,6 +27,14 @@ struct misbehaviour {
     void (*finish)(struct exchange *ex, const struct misbehaviour *row); /* a successful answer */
     bool (*transmit)(struct exchange *ex,
                      const struct misbehaviour *row); /* the bytes of a successful answer */
+    /* fullcmc: the answer before it is encoded */
+    bool (*cmc)(struct exchange *ex, struct cmc_reply *reply, const struct misbehaviour *row);
+    /* serverkeygen: the private key's wrapping, and the two parts */
+    bool (*package)(struct exchange *ex, struct key_package *p, const struct misbehaviour *row);
+    bool (*parts)(struct exchange *ex, struct multipart *m, const struct misbehaviour *row);
+    /* renewal-info: a good window is in json, for a certificate of this validity */
+    bool (*window)(struct exchange *ex, time_t begin, time_t end, struct bytes *json,
+                   const struct misbehaviour *row);
     /* EST body, in the order in which it is made */
     bool (*bundle)(struct exchange *ex, STACK_OF(X509) *certificates, const struct misbehaviour *row);
     bool (*body)(struct exchange *ex, struct bytes *der, const struct misbehaviour *row);
@@ -45,6 +57,14 @@ extern const struct misbehave_table misbehave_raw;   /* what no HTTP library wou
 extern const struct misbehave_table misbehave_issue; /* the issued certificate */
 extern const struct misbehave_table misbehave_body;  /* CMS, base64, cacerts */
 extern const struct misbehave_table misbehave_csrattrs;
+extern const struct misbehave_table misbehave_rollover;  /* the old root's word for the new one */
+extern const struct misbehave_table misbehave_template;  /* RFC 9908 */
+extern const struct misbehave_table misbehave_digest;    /* the challenge */
+extern const struct misbehave_table misbehave_renewal;   /* when to renew */
+extern const struct misbehave_table misbehave_pop;       /* channel binding */
+extern const struct misbehave_table misbehave_keygen;    /* server-generated keys */
+extern const struct misbehave_table misbehave_fullcmc;   /* Full PKI Responses */
+extern const struct misbehave_table misbehave_multipart; /* and their envelope */
 
 /* NAME or NAME@operation. */
 bool misbehave_choose(struct options *o, const char *choice);
@@ -53,12 +73,17 @@ const struct misbehaviour *misbehave_greeting(const struct lab *lab);
 
 /* Each runs the hooks of the chosen rows; without any they do the honest thing or nothing. */
 bool misbehave_server_identity(struct lab *lab, SSL_CTX *ctx);
+bool misbehave_link(struct lab *lab, struct mint *new_with_old);
 bool misbehave_context(struct lab *lab, SSL_CTX *ctx);
 X509 *misbehave_mint(struct exchange *ex, struct mint *m);
 bool misbehave_answer(struct exchange *ex);
 bool misbehave_hold(struct exchange *ex);
 void misbehave_finish(struct exchange *ex);
 bool misbehave_transmit(struct exchange *ex);
+bool misbehave_cmc(struct exchange *ex, struct cmc_reply *reply);
+bool misbehave_package(struct exchange *ex, struct key_package *p);
+bool misbehave_parts(struct exchange *ex, struct multipart *m);
+bool misbehave_window(struct exchange *ex, time_t begin, time_t end, struct bytes *json);
 bool misbehave_bundle(struct exchange *ex, STACK_OF(X509) *certificates);
 bool misbehave_der(struct exchange *ex, struct bytes *der);
 bool misbehave_encode(struct exchange *ex, const struct bytes *der, struct bytes *text);
@@ -74,11 +99,6 @@ bool bend_sha1(struct exchange *ex, struct mint *m, const struct misbehaviour *r
 /* A self-signed CA nobody knows; *key receives its key. */
 X509 *rogue_root(const char *cn, time_t not_after, EVP_PKEY **key);
 X509_EXTENSION *opaque_extension(bool critical, size_t size);
-
-/* der.c: just enough to write structures a library refuses to write */
-bool der_wrap(unsigned char tag, const struct bytes *content, struct bytes *out);
-/* One element of the encoding: its whole length and its header's. */
-bool der_element(const unsigned char *der, size_t len, size_t *header, size_t *total);
 
 /* raw.c: a connection taken away from evhttp */
 enum raw_end { RAW_CLOSE, RAW_ABRUPT, RAW_RESET, RAW_HANG };

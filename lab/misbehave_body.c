@@ -329,8 +329,31 @@ static bool encode_lines(struct exchange *ex, const struct bytes *der, struct by
 static bool encode_trailing(struct exchange *ex, const struct bytes *der, struct bytes *text,
                             const struct misbehaviour *row)
 {
+    struct bytes padded = {0};
     (void)ex;
-    return base64_encode(der, 0, "", text) && bytes_text(text, row->text);
+    /* base64 without a '=' has no end that something could come after; a byte more makes sure of one */
+    bool ok = bytes_set(&padded, der->data, der->len) &&
+              (der->len % 3 != 0 || bytes_append(&padded, "", 1)) && base64_encode(&padded, 0, "", text) &&
+              bytes_text(text, row->text);
+    bytes_clear(&padded);
+    return ok;
+}
+
+/* RFC 4648 3.5: a bit before the padding that no byte is made of */
+static bool encode_bits(struct exchange *ex, const struct bytes *der, struct bytes *text,
+                        const struct misbehaviour *row)
+{
+    struct bytes padded = {0};
+    (void)ex;
+    (void)row;
+    bool ok = bytes_set(&padded, der->data, der->len);
+    while (ok && padded.len % 3 != 1) /* so that it ends in four unused bits and "==" */
+        ok = bytes_append(&padded, "", 1);
+    ok = ok && base64_encode(&padded, 0, "", text) && text->len >= 4;
+    if (ok)
+        text->data[text->len - 3]++;
+    bytes_clear(&padded);
+    return ok;
 }
 
 static bool encode_not(struct exchange *ex, const struct bytes *der, struct bytes *text,
@@ -466,6 +489,10 @@ static const struct misbehaviour rows[] = {
      .operations = OP_ALL,
      .encode = encode_trailing,
      .text = "="},
+    {.name = "base64-unused-bits",
+     .about = "a bit before the padding that should be zero (RFC 4648 3.5)",
+     .operations = OP_ALL,
+     .encode = encode_bits},
     {.name = "der-body",
      .about = "raw DER instead of base64, and no Content-Transfer-Encoding (RFC 8951 3.1 forbids it)",
      .operations = OP_ALL,

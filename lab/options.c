@@ -1,3 +1,4 @@
+#include "key_request.h"
 #include "lab.h"
 #include "misbehave.h"
 
@@ -20,6 +21,12 @@ enum option_id {
     OPT_LIFETIME,
     OPT_TLS,
     OPT_KEY_TYPE,
+    OPT_REQUIRE_POP,
+    OPT_ROLLOVER,
+    OPT_CMC_SIGNER,
+    OPT_CMC_ANCHORS,
+    OPT_KEK,
+    OPT_KEY_PASSWORD,
     OPT_LIST,
     OPT_HELP
 };
@@ -36,6 +43,12 @@ static const struct option long_options[] = {
     {"lifetime", required_argument, NULL, OPT_LIFETIME},
     {"tls", required_argument, NULL, OPT_TLS},
     {"key-type", required_argument, NULL, OPT_KEY_TYPE},
+    {"kek", required_argument, NULL, OPT_KEK},
+    {"key-password", required_argument, NULL, OPT_KEY_PASSWORD},
+    {"rollover", no_argument, NULL, OPT_ROLLOVER},
+    {"require-pop", no_argument, NULL, OPT_REQUIRE_POP},
+    {"cmc-signer", required_argument, NULL, OPT_CMC_SIGNER},
+    {"cmc-anchors", no_argument, NULL, OPT_CMC_ANCHORS},
     {"list-misbehaviours", no_argument, NULL, OPT_LIST},
     {"help", no_argument, NULL, OPT_HELP},
     {NULL, 0, NULL, 0},
@@ -48,13 +61,21 @@ static const char help[] =
     "  --dir DIR              keeps the CA and what it issued; made when absent\n"
     "  --listen ADDRESS:PORT  a loopback address; port 0 takes a free one (default 127.0.0.1:0)\n"
     "  --user NAME:SRC        who may enrol by password; SRC = env:VAR, file:PATH or fd:N; repeatable\n"
-    "  --auth SCHEME          basic, digest, digest-sha256, both (default) or none\n"
+    "  --auth SCHEME          basic, digest, digest-sha256, digest-unnamed (MD5 by default), both (default) "
+    "or none\n"
     "  --pending N            the first N requests for a key are answered 202\n"
     "  --retry-after SECONDS  what the 202 says (default 1)\n"
     "  --csrattrs FILE        what /csrattrs answers, DER or base64 (default: 204, nothing wanted)\n"
     "  --lifetime SECONDS     of issued certificates (default 90 days)\n"
     "  --tls 1.2|1.3          this version only (default: both)\n"
     "  --key-type ec|rsa      of a new CA (default ec)\n"
+    "  --require-pop          requests must carry the channel binding of their TLS session (RFC 7030 3.5)\n"
+    "  --kek ID=SRC           an AES key, hexadecimal or base64, that serverkeygen can encrypt keys with; "
+    "repeatable\n"
+    "  --key-password ID=SRC  a password that serverkeygen can encrypt keys with; repeatable\n"
+    "  --cmc-signer ra|ca     who signs Full PKI Responses: an RA (default) or the issuing CA itself\n"
+    "  --cmc-anchors          publish the root in Full PKI Responses (RFC 5272 6.15)\n"
+    "  --rollover             a new root and issuing CA take over from those in DIR (RFC 7030 4.1.3)\n"
     "  --misbehave NAME[@OPERATION]  go wrong in this way, for one operation only if given; repeatable\n"
     "  --list-misbehaviours   their names, each with a tab and a sentence\n"
     "\n"
@@ -136,6 +157,31 @@ static bool parse_user(struct options *o, const char *value)
     return user->name != NULL;
 }
 
+/* Checked here, so that the first request for it finds a key and not an excuse. */
+static bool parse_kek(struct options *o, const char *value, bool password)
+{
+    const char *name = password ? "--key-password" : "--kek";
+    const char *equals = strchr(value, '=');
+    struct bytes octets = {0};
+    if (equals == NULL || equals == value)
+        return complain(name, "wants ID=SRC"); /* the value may hold a secret: not repeated */
+    if (o->kek_count == LAB_MAX_KEKS)
+        return complain(name, "too many");
+    struct kek *kek = &o->keks[o->kek_count];
+    kek->secret = source_read(equals + 1);
+    if (kek->secret == NULL)
+        return false;
+    kek->password = password;
+    kek->id = strndup(value, (size_t)(equals - value));
+    o->kek_count++;
+    const bool usable = password ? *kek->secret != '\0' : kek_octets(kek->secret, &octets);
+    OPENSSL_cleanse(octets.data, octets.len);
+    bytes_clear(&octets);
+    if (!usable)
+        return complain(name, password ? "the password is empty" : "an AES key has 16, 24 or 32 octets");
+    return kek->id != NULL;
+}
+
 static bool parse_auth(struct options *o, const char *value)
 {
     static const struct {
@@ -145,6 +191,7 @@ static bool parse_auth(struct options *o, const char *value)
         {"basic", AUTH_BASIC},
         {"digest", AUTH_DIGEST_MD5},
         {"digest-sha256", AUTH_DIGEST_SHA256},
+        {"digest-unnamed", AUTH_DIGEST_MD5 | AUTH_DIGEST_UNNAMED},
         {"both", AUTH_BASIC | AUTH_DIGEST_MD5 | AUTH_DIGEST_SHA256},
         {"none", 0},
     };
@@ -176,6 +223,12 @@ static bool parse_key_type(struct options *o, const char *value)
     return true;
 }
 
+static bool parse_cmc_signer(struct options *o, const char *value)
+{
+    o->cmc_signed_by_ca = strcmp(value, "ca") == 0;
+    return o->cmc_signed_by_ca || strcmp(value, "ra") == 0 || complain("--cmc-signer wants ra or ca", value);
+}
+
 static bool parse_one(struct options *o, int id, const char *value)
 {
     switch (id) {
@@ -203,6 +256,21 @@ static bool parse_one(struct options *o, int id, const char *value)
         return parse_tls(o, value);
     case OPT_KEY_TYPE:
         return parse_key_type(o, value);
+    case OPT_KEK:
+        return parse_kek(o, value, false);
+    case OPT_KEY_PASSWORD:
+        return parse_kek(o, value, true);
+    case OPT_CMC_SIGNER:
+        return parse_cmc_signer(o, value);
+    case OPT_CMC_ANCHORS:
+        o->cmc_anchors = true;
+        return true;
+    case OPT_ROLLOVER:
+        o->rollover = true;
+        return true;
+    case OPT_REQUIRE_POP:
+        o->require_pop = true;
+        return true;
     default: /* getopt has said what is wrong */
         return false;
     }
@@ -242,4 +310,9 @@ void options_clear(struct options *o)
         secret_free(o->users[i].password);
     }
     o->user_count = 0;
+    for (size_t i = 0; i < o->kek_count; i++) {
+        free(o->keks[i].id);
+        secret_free(o->keks[i].secret);
+    }
+    o->kek_count = 0;
 }

@@ -20,16 +20,29 @@ static bool certificate_der(const X509 *certificate, struct bytes *der)
 
 static bool find_document(const struct ca *ca, const char *path, struct bytes *der, const char **type)
 {
-    *type = "application/pkix-cert";
-    if (strcmp(path, "/root.cer") == 0)
-        return certificate_der(ca->root, der);
-    if (strcmp(path, "/issuing.cer") == 0)
-        return certificate_der(ca->issuing, der);
-    *type = "application/pkix-crl";
-    if (strcmp(path, "/root.crl") == 0)
-        return crl_encode(ca->root, ca->root_key, der);
-    if (strcmp(path, "/issuing.crl") == 0)
-        return crl_encode(ca->issuing, ca->issuing_key, der);
+    const bool rolled = ca->old_root != NULL;
+    const struct {
+        const char *name;
+        X509 *certificate;
+        EVP_PKEY *key;
+    } issuers[] = {
+        {rolled ? "/root-new" : "/root", ca->root, ca->root_key},
+        {rolled ? "/issuing-new" : "/issuing", ca->issuing, ca->issuing_key},
+        {"/root", ca->old_root, ca->old_root_key},
+        {"/issuing", ca->old_issuing, ca->old_issuing_key},
+    };
+    const char *dot = strrchr(path, '.');
+    for (size_t i = 0; dot != NULL && i < sizeof issuers / sizeof *issuers; i++) {
+        const size_t len = strlen(issuers[i].name);
+        if (issuers[i].certificate == NULL || len != (size_t)(dot - path) ||
+            memcmp(issuers[i].name, path, len) != 0)
+            continue;
+        const bool crl = strcmp(dot, ".crl") == 0;
+        *type = crl ? "application/pkix-crl" : "application/pkix-cert";
+        if (crl)
+            return crl_encode(issuers[i].certificate, issuers[i].key, der);
+        return strcmp(dot, ".cer") == 0 && certificate_der(issuers[i].certificate, der);
+    }
     return false;
 }
 

@@ -24,10 +24,9 @@ void server_certificate_describe(const struct ca *ca, struct mint *m)
 /* Made anew at each start: its revocation URLs name the port that was free this time. */
 bool server_certificate_open(struct ca *ca, const char *host)
 {
-    char aia[160];
-    char cdp[160];
     char san[160];
     struct mint m;
+    const struct urls urls = ca_urls(ca, "issuing");
     bool ok = false;
     char *key_path = path_join(ca->dir, "server.key");
     char *pem_path = path_join(ca->dir, "server.pem");
@@ -39,15 +38,13 @@ bool server_certificate_open(struct ca *ca, const char *host)
         goto cleanup;
     if (ca->server_key == NULL)
         goto cleanup;
-    (void)snprintf(aia, sizeof aia, "caIssuers;URI:%s/issuing.cer", ca->http_base);
-    (void)snprintf(cdp, sizeof cdp, "URI:%s/issuing.crl", ca->http_base);
     server_certificate_describe(ca, &m);
     if (strncmp(host, "127.", 4) == 0) { /* the other names are there already */
         (void)snprintf(san, sizeof san, "%s,IP:%s", m.san, host);
         m.san = san;
     }
-    m.aia = aia;
-    m.cdp = cdp;
+    m.aia = urls.aia;
+    m.cdp = urls.cdp;
     ca->server = mint_certificate(&m);
     ok = ca->server != NULL && file_write_certificate(pem_path, ca->server);
 cleanup:

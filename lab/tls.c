@@ -18,6 +18,11 @@ static bool set_client_trust(SSL_CTX *ctx, const struct ca *ca)
     /* A client need not send the issuing certificate, which is ours. */
     if (X509_STORE_add_cert(store, ca->issuing) != 1)
         return false;
+    /* Nor does a rollover make what the old CA issued worthless. */
+    if (ca->old_root != NULL &&
+        (X509_STORE_add_cert(store, ca->old_root) != 1 || X509_STORE_add_cert(store, ca->old_issuing) != 1 ||
+         SSL_CTX_add_client_CA(ctx, ca->old_issuing) != 1))
+        return false;
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
     return true;
 }
