@@ -5,7 +5,11 @@ docs/conformance.in has one line per requirement: ID | now or planned | RFC sect
 A file counts for a requirement when one of its comments names the ID (`T3`) or one of those sections
 (`RFC 7030 3.6.1`). Only comments count, in Python docstrings too.
 
---check: fails when the page is not up to date, or a requirement of this milestone lacks code or tests.
+docs/conformance-rfc.in has one line per MUST and SHOULD of the RFCs (its head says how it reads). There the IDs look
+like 7030-4.2.1-2; the files that name one win over those that name its section.
+
+--check: fails when the page is not up to date, or a requirement of this milestone, a MUST or a SHOULD lacks code or
+tests without a reason.
 """
 import argparse
 import io
@@ -16,15 +20,20 @@ import tokenize
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 INPUT = ROOT / "docs/conformance.in"
+RFC_INPUT = ROOT / "docs/conformance-rfc.in"
 PAGE = ROOT / "docs/conformance.md"
 CODE = ("include", "src", "cmd")
 TESTS = ("tests",)
-SECTION_TABLE = ("7030", "8951")
+# They try the lab and other clients: what they cite says nothing about Estuary.
+NOT_OURS = re.compile(r"tests/(interop/|integration/(test_lab|lab_client))")
+SECTION_TABLE = ("7030", "8951", "9908")
 NONE = "**none**"
 
-NUMBER = r"[1-9]\d*(?:\.\d+)+"
+NUMBER = r"[1-9]\d?(?:\.\d+)*(?![\d.]*\d)"
 CITED_LIST = re.compile(rf"\bRFC (\d{{4}}),? (?:sections? )?({NUMBER}(?:(?:,| and|, and) {NUMBER})*)")
 ID = re.compile(r"\b([TEKROC]\d{1,2})\b")
+RFC_ID = re.compile(r"\b(\d{4}-\d+(?:\.\d+)*-\d+)\b")
+WHY_NOT = "why not:"
 
 INTRO = """\
 # Conformance
@@ -33,6 +42,11 @@ Made by `tools/conformance.py` from `docs/conformance.in` and the citations in c
 
 A file is listed for a requirement when a comment in it names the requirement's number or one of the RFC sections beside
 it. The list says where to look; whether the test passes, `./run check` says.
+"""
+
+RFC_INTRO = """\
+Every MUST and SHOULD of RFC 7030, RFC 8951 and RFC 9908 that concerns a client, in our words; RECOMMENDED counts as
+SHOULD. The number holds RFC and section. What binds servers alone is left out, what the client checks of it is here.
 """
 
 
@@ -64,6 +78,7 @@ def cited(path):
     for comment in comments:
         words = " ".join(comment.replace("#", " ").split())
         ids.update(ID.findall(words))
+        ids.update(RFC_ID.findall(words))
         for rfc, numbers in CITED_LIST.findall(words):
             sections.update((rfc, number) for number in re.findall(NUMBER, numbers))
     return ids, sections
@@ -74,23 +89,56 @@ def scan(folders):
     found = {}
     for folder in folders:
         for path in sorted((ROOT / folder).rglob("*")):
-            if path.suffix in (".c", ".h", ".py") and path.is_file():
+            name = path.relative_to(ROOT).as_posix()
+            if path.suffix in (".c", ".h", ".py") and path.is_file() and not NOT_OURS.match(name):
                 ids, sections = cited(path)
                 for key in ids | sections:
-                    found.setdefault(key, []).append(path.relative_to(ROOT).as_posix())
+                    found.setdefault(key, []).append(name)
     return found
 
 
-def requirements():
-    for number, line in enumerate(INPUT.read_text(encoding="utf-8").splitlines(), 1):
+def sections_in(text):
+    return [(rfc, section) for rfc, numbers in CITED_LIST.findall(text) for section in re.findall(NUMBER, numbers)]
+
+
+def lines_of(path, allowed):
+    """The four fields of each line; the second is one of those allowed."""
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         if not line.strip() or line.startswith("#"):
             continue
         fields = [field.strip() for field in line.split("|")]
-        if len(fields) != 4 or fields[1] not in ("now", "planned") or not fields[3]:
-            sys.exit(f"{INPUT.relative_to(ROOT)}:{number}: ID | now or planned | RFC sections | sentence")
-        sections = [(rfc, section) for rfc, numbers in CITED_LIST.findall(fields[2])
-                    for section in re.findall(NUMBER, numbers)]
-        yield fields[0], fields[1], sections, fields[3]
+        if len(fields) != 4 or fields[1] not in allowed or not fields[3]:
+            sys.exit(f"{path.relative_to(ROOT)}:{number}: four fields, the second {' or '.join(allowed)}")
+        yield fields
+
+
+def requirements():
+    for name, when, sections, sentence in lines_of(INPUT, ("now", "planned")):
+        yield name, when, sections_in(sections), sentence
+
+
+def rfc_table(code, tests):
+    """The rows of the page's second table, and the IDs that lack something."""
+    out, lacking, seen = [], [], set()
+    for name, level, found_by, sentence in lines_of(RFC_INPUT, ("MUST", "SHOULD")):
+        if not RFC_ID.fullmatch(name) or name in seen:
+            lacking.append(f"{name}: not an ID, or twice")
+        seen.add(name)
+        if found_by.startswith(WHY_NOT):
+            out.append(f"| {name} | {level} | {sentence} | not done: {found_by[len(WHY_NOT):].strip()} | |")
+            continue
+        rfc, section, _ = name.split("-")
+        keys = sections_in(found_by) + ID.findall(found_by) or [(rfc, section)]
+        cells = []
+        for where, found in (("code", code), ("tests", tests)):
+            paths = found.get(name) or files_for(found, name, keys)
+            if not paths:
+                lacking.append(f"{name}: no citation in {where} ({found_by or 'its section'})")
+            cells.append(cell(sorted(paths)))
+        out.append(f"| {name} | {level} | {sentence} | {cells[0]} | {cells[1]} |")
+    cited_ids = {key for key in [*code, *tests] if isinstance(key, str) and RFC_ID.fullmatch(key)}
+    lacking += [f"{name}: cited, but not in {RFC_INPUT.relative_to(ROOT)}" for name in sorted(cited_ids - seen)]
+    return out, lacking
 
 
 def files_for(found, name, sections):
@@ -118,7 +166,11 @@ def page():
                     for where, paths in (("code", in_code), ("tests", in_tests)) if not paths]
         out.append(f"| {name} | {sentence} | {cell(in_code)} | {cell(in_tests)} |")
     out += ["", "## Planned\n", "Not in this version.\n", "| no. | what |\n|---|---|", *planned]
-    out += ["", "## Sections of RFC 7030 and RFC 8951\n",
+    rows, missing = rfc_table(code, tests)
+    lacking += missing
+    out += ["", "## MUST and SHOULD\n", RFC_INTRO,
+            "| no. | level | what | code | tests |\n|---|---|---|---|---|", *rows]
+    out += ["", "## Sections of RFC 7030, RFC 8951 and RFC 9908\n",
             "A dash: no test cites the section by number.\n", "| section | code | tests |\n|---|---|---|"]
     keys = {key for key in [*code, *tests] if isinstance(key, tuple) and key[0] in SECTION_TABLE}
     out += [f"| RFC {key[0]} {key[1]} | {cell(sorted(code.get(key, []))).replace(NONE, '-')} "

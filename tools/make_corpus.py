@@ -170,7 +170,58 @@ def make_csrattrs():
     return contents
 
 
+def make_csr_templates():
+    """RFC 9908 3.4: the values of id-aa-certificationRequestInfoTemplate"""
+    def rdn(kind, *value):
+        return tlv(0x31, sequence(oid(kind), *value))
+
+    def template(*parts, attributes=b""):
+        return sequence(integer(0), *parts, tlv(0xA1, attributes))
+
+    def partial(*extensions):
+        return attribute(EXTENSION_TEMPLATE, sequence(*extensions))
+
+    name, unit, san = "2.5.4.3", "2.5.4.11", "2.5.29.17"
+    usage = extension("2.5.29.15", tlv(3, b"\x03\x88"), critical=True)
+    www = extension(san, sequence(tlv(0x82, b"www.myServer.com"), tlv(0x87, b"")))
+    gaps = extension(san, sequence(tlv(0xA4, sequence()), tlv(0x81, b""), tlv(0x86, b""), tlv(0x82, b"")))
+    placeholder = tlv(3, b"\0" + sequence(tlv(2, b"\0" + b"\xff" * 256), integer(65537)))
+    seeds("csr_template",
+          rfc9908=template(sequence(rdn(name), rdn(unit, tlv(0x0C, b"myDept")), rdn(unit, tlv(0x0C, b"myGroup"))),
+                           tlv(0xA0, sequence(oid(EC), oid(P256))),
+                           attributes=partial(www, usage, sequence(oid("2.5.29.37")))),
+          rsa=template(tlv(0xA0, sequence(oid(RSA), tlv(5, b"")), placeholder)),
+          gaps=template(sequence(rdn(name, tlv(0x0C, b"")), rdn("2.5.4.5")), attributes=partial(gaps)),
+          plain=template(attributes=attribute(EXTENSIONS, sequence(usage))),
+          attributes=template(attributes=attribute(CHALLENGE, tlv(0x0C, b"")) +
+                              attribute("1.2.840.113549.1.9.2", tlv(0x0C, b"x"))),
+          nothing=template(), no_attributes=sequence(integer(0)),
+          twice=template(attributes=partial(usage) + partial(usage)),
+          one_rdn=template(sequence(tlv(0x31, sequence(oid(name)), sequence(oid("2.5.4.5"), tlv(0x13, b"7"))))))
+
+
+def make_renewal_infos():
+    def window(start, end, more=""):
+        return f'{{"suggestedWindow":{{"start":"{start}","end":"{end}"}}{more}}}'
+
+    day, next_day = "2025-01-02T04:00:00Z", "2025-01-03T04:00:00Z"
+    seeds("renewal_info", draft=window(day, next_day), reversed=window(next_day, day), same=window(day, day),
+          offset=window("2025-01-02T04:00:00+01:00", "2025-01-02t05:30:00.25-00:30"),
+          why=window(day, next_day, ',"explanationURL":"https://ca.example/why\\u001b?"'),
+          numbers='{"suggestedWindow":{"start":1,"end":2}}', array="[]", nothing="", deep="[" * 500,
+          twice='{"suggestedWindow":{},"suggestedWindow":{}}', html="<html>")
+
+
 # --- text ---
+
+
+def make_challenges():
+    seeds("digest_challenge", basic='Basic realm="est"', plain='Digest realm="est", nonce="n", qop="auth"',
+          old='Digest realm="est", nonce="n"', auth_int='Digest realm="est", qop="auth-int", algorithm=SHA-256',
+          both='Digest qop="auth,auth-int", algorithm=MD5-sess, stale=true, Basic realm="est"',
+          unknown="Digest algorithm=ROT13, qop=auth", token68="Negotiate abc==, NTLM", nothing="", commas=", ,=,",
+          quoted='Hobgoblin realm="a \\"b\\", Digest qop=auth-int", Digest qop = "auth"',
+          open='Digest realm="open, qop=auth-int', long='Digest nonce="' + "a" * 2000 + '", qop=auth')
 
 
 def make_texts():
@@ -313,6 +364,47 @@ def make_answers(answers, csrattrs):
     seeds("answer", **contents)
 
 
+# --- keys made by the server ---
+
+
+def make_multiparts():
+    def body(*parts, end="\r\n"):
+        return "".join(f"--b{end}{head}{end}{end}{text}{end}" for head, text in parts) + f"--b--{end}"
+
+    key, certs = ("Content-Type: application/pkcs8", "AAAA"), (f"Content-Type: {CERTS_ONLY}", "BBBB")
+    folded = ("Content-Type: application/pkcs7-mime;\r\n smime-type=server-generated-key", "AAAA")
+    seeds("multipart", two="b\n" + body(key, certs), lf="b\n" + body(key, certs, end="\n"), folded="b\n" + body(certs, folded),
+          preamble="b\nHello\r\n--bb\r\n" + body(key) + "Goodbye\r\n--b\r\n", odd="'()+_,-./:=?\n--'()+_,-./:=?\n\n--'()+_,-./:=?--",
+          encoding="b\n" + body(("Content-Transfer-Encoding: base64 (x)", "")), no_end="b\n" + body(key)[:-6],
+          five="b\n" + body(*[key] * 5), twice="b\n" + body(("X: 1\r\nContent-Type: a/b\r\nContent-Type: a/b", "")),
+          none="b\nnothing", empty="", no_boundary="\n--\n\n----")
+
+
+def make_key_packages(maker, signer, signer_key):
+    package_type = "2.16.840.1.101.2.1.2.78.5"
+
+    def encrypted(content, *recipient):
+        return maker.openssl("cms", "-encrypt", "-binary", "-outform", "DER", *recipient, data=content)
+
+    def signed(content, *options):
+        return maker.openssl("cms", "-sign", "-binary", "-nodetach", "-outform", "DER", "-econtent_type", package_type,
+                             "-signer", signer, "-inkey", signer_key, *options, data=content)
+
+    kek = ("-secretkey", b"0123456789abcdef".hex(), "-secretkeyid", b"id".hex())
+    pkcs8 = maker.der("ec.key")
+    package = signed(sequence(pkcs8))
+    certificate = maker.path("leaf.pem")
+    seeds("key_package", pkcs8=b"8" + pkcs8, rsa=b"8" + maker.der("rsa.key"), ed25519=b"8" + maker.der("ed25519.key"),
+          version_2=b"8" + sequence(integer(1), pkcs8[5:], tlv(0x81, b"\0\4")), cut=b"8" + pkcs8[:-1],
+          kek=b"k" + encrypted(package, "-aes128", *kek), gcm=b"k" + encrypted(package, "-aes-256-gcm", *kek),
+          des3=b"k" + encrypted(package, "-des3", *kek), other_id=b"k" + encrypted(package, "-aes128", *kek[:3], "6964ff"),
+          password=b"p" + encrypted(package, "-aes128", "-pwri_password", "test"),
+          ec=b"e" + encrypted(package, "-aes128", "-keyid", "-recip", certificate), method=b"k" + encrypted(
+              package, "-aes128", "-pwri_password", "test"), signed=b"s" + package, two=b"s" + signed(sequence(pkcs8, pkcs8)),
+          no_certificate=b"s" + signed(sequence(pkcs8), "-nocerts"), none=b"s" + signed(sequence()), bare=b"s" + pkcs8,
+          unsigned=b"s" + sequence(pkcs8), no_package=b"s" + signed(b"text"), not_encrypted=b"k" + package)
+
+
 def make_states(maker):
     def state(**changes):
         values = {"version": 1, "operation": "simpleenroll", "server": "https://est.example", "label": "", "state": "pending",
@@ -347,16 +439,38 @@ def make_fixture(maker):
         "/* clang-format on */\n\n#endif\n")
 
 
+def make_cmc(maker):
+    """The examples of tests/conformance/cmc: responses whole and opened, requests opened."""
+    def content(path):
+        return maker.openssl("cms", "-verify", "-noverify", "-inform", "DER", "-binary", "-in", path)
+
+    examples = ROOT / "tests" / "conformance" / "cmc"
+    for name in ("success", "success-ber", "simple", "anchors", "lie-signature", "lie-unsigned"):
+        seed("cmc_response", name, (examples / f"response-{name}.der").read_bytes())
+    for name in ("success", "success-v1", "success-path", "success-returned", "pending", "pending-v1", "partial",
+                 "failed-badIdentity", "failed-extended", "failed-v1", "failed-bare", "status-noSupport", "anchors",
+                 "anchors-sha1", "lie-nonce", "lie-no-transaction", "lie-no-status"):
+        seed("cmc_response", f"content-{name}", content(examples / f"response-{name}.der"))
+    for name in ("pkcs10", "crmf", "two", "query-pending", "confirm", "every-control"):
+        seed("cmc_request", name, content(examples / f"request-{name}.der"))
+
+
 def main():
     make_texts()
+    make_challenges()
     csrattrs = make_csrattrs()
+    make_csr_templates()
+    make_renewal_infos()
     with tempfile.TemporaryDirectory() as folder:
         maker = Maker(folder)
         make_keys(maker)
         make_requests(maker)
         answers = make_certificates(maker)
         make_answers(answers, csrattrs)
+        make_multiparts()
+        make_key_packages(maker, "root.pem", "root.key")
         make_states(maker)
+        make_cmc(maker)
         make_fixture(maker)
 
 

@@ -4,16 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FINGERPRINTS_MAX 64
-
-/* What the options and their files name; the texts of files are in `owned`. */
-typedef struct fingerprints {
-    const char *items[FINGERPRINTS_MAX];
-    size_t count;
-    char *owned[FINGERPRINTS_MAX];
-    size_t n_owned;
-} fingerprints;
-
 static int add(context *ctx, fingerprints *all, const char *text)
 {
     uint8_t digest[ESTUARY_FINGERPRINT_SIZE];
@@ -52,7 +42,7 @@ static int add_file(context *ctx, fingerprints *all, const char *path)
     return result;
 }
 
-static int read_fingerprints(context *ctx, fingerprints *all)
+int fingerprints_read(context *ctx, fingerprints *all)
 {
     const option_value *given = &ctx->options[OPT_FINGERPRINT];
     int result = EXIT_DONE;
@@ -63,6 +53,12 @@ static int read_fingerprints(context *ctx, fingerprints *all)
             result = add(ctx, all, given->items[i]);
     }
     return result;
+}
+
+void fingerprints_free(fingerprints *all)
+{
+    for (size_t i = 0; i < all->n_owned; i++)
+        free(all->owned[i]);
 }
 
 static int show_candidates(context *ctx, const estuary_candidates *candidates)
@@ -147,7 +143,7 @@ int run_bootstrap(context *ctx)
     fingerprints all = {0};
     estuary_config *config = NULL;
     estuary_candidates *candidates = NULL;
-    TRY(read_fingerprints(ctx, &all));
+    TRY(fingerprints_read(ctx, &all));
     note_unused(ctx);
     option_forget(ctx, OPT_TRUST);
     TRY(session_config(ctx, NULL, &config));
@@ -162,8 +158,7 @@ int run_bootstrap(context *ctx)
     TRY(confirm(ctx, config, candidates, &all));
 cleanup:
     signals_may_exit(false);
-    for (size_t i = 0; i < all.n_owned; i++)
-        free(all.owned[i]);
+    fingerprints_free(&all);
     estuary_candidates_free(candidates);
     estuary_config_free(config);
     return result;

@@ -71,6 +71,12 @@ typedef enum option_id {
     OPT_CHAIN,
     OPT_HOST,
     OPT_AT,
+    OPT_CMC_IDENTITY,
+    OPT_CMC_SECRET,
+    OPT_CMC_BODY,
+    OPT_DECRYPT_KEY,
+    OPT_DECRYPT_KEK,
+    OPT_DECRYPT_PASSWORD,
     OPT_COUNT
 } option_id;
 
@@ -97,14 +103,16 @@ typedef struct subcommand {
 } subcommand;
 
 /* The commands an option belongs to. */
-#define IN_BOOTSTRAP 0x01u
-#define IN_CACERTS   0x02u
-#define IN_CSRATTRS  0x04u
-#define IN_CSR       0x08u
-#define IN_ENROLL    0x10u
-#define IN_REENROLL  0x20u
-#define IN_VERIFY    0x40u
-#define IN_VERSION   0x80u
+#define IN_BOOTSTRAP    0x01u
+#define IN_CACERTS      0x02u
+#define IN_CSRATTRS     0x04u
+#define IN_CSR          0x08u
+#define IN_ENROLL       0x10u
+#define IN_REENROLL     0x20u
+#define IN_VERIFY       0x40u
+#define IN_VERSION      0x80u
+#define IN_FULLCMC      0x100u
+#define IN_SERVERKEYGEN 0x200u
 
 /* The failure that ends the run. */
 typedef struct failure_info {
@@ -143,6 +151,8 @@ int options_finish(context *ctx);
 void options_free(context *ctx);
 void options_help(const subcommand *command); /* NULL: the overview */
 
+/* env:, file:, fd:, credential: or prompt */
+bool option_is_secret_source(const char *text);
 /* As if it had not been given. */
 void option_forget(context *ctx, option_id id);
 bool option_given(const context *ctx, option_id id);
@@ -280,25 +290,63 @@ typedef struct enroll_job {
     estuary_store *store;
     estuary_client *client;
     estuary_enrollment *enrollment;
+    estuary_secret *cmc_secret;  /* for fullcmc */
+    estuary_request *decryption; /* for serverkeygen: how the private key shall be encrypted */
     bool resumed;
 } enroll_job;
 
 int job_run(context *ctx, enroll_job *job);
 void job_free(enroll_job *job);
+/* enroll.c: key, names or request, and identity of the options; nothing is dialed. */
+int job_prepare(context *ctx, enroll_job *job);
+/* fullcmc.c: what only fullcmc has; nothing for the others. */
+int job_cmc_secret(context *ctx, enroll_job *job);
+int job_cmc_request(context *ctx, const enroll_job *job, estuary_request *request);
+/* serverkeygen.c: what only serverkeygen has. Secrets, read at the last moment. */
+int job_keygen_secret(context *ctx, enroll_job *job);
+/* A new request, for every operation; for serverkeygen it says how to encrypt. */
+int job_keygen_request(context *ctx, enroll_job *job, estuary_request **request);
+/* Makes the key that the server sent the one to store. */
+int job_keygen_take_key(context *ctx, enroll_job *job);
 /* summary.c */
 int job_report(context *ctx, const enroll_job *job);
 /* resume.c: takes over a pending request when it is the one asked for. */
 int job_load_pending(context *ctx, enroll_job *job);
 
+/* bootstrap.c: --fingerprint */
+
+#define FINGERPRINTS_MAX 64
+
+/* What the options and their files name; the texts of files are in `owned`. */
+typedef struct fingerprints {
+    const char *items[FINGERPRINTS_MAX];
+    size_t count;
+    char *owned[FINGERPRINTS_MAX];
+    size_t n_owned;
+} fingerprints;
+
+int fingerprints_read(context *ctx, fingerprints *all);
+void fingerprints_free(fingerprints *all);
+
 /* cacerts.c */
 int show_anchors(context *ctx, const estuary_anchors *anchors, bool words);
+
+/* rollover.c: after a failure with the exit code `result`, which stays when there is no root rollover behind
+ * it */
+
+/* EXIT_DONE: *out is what the CA has now, vouched for by --trust. */
+int rollover_recover(context *ctx, const estuary_config *config, int result, estuary_anchors **out);
+/* Says that the CA has a new root, and which command fetches it. */
+int rollover_explain(context *ctx, const estuary_config *config, int result);
 
 int run_bootstrap(context *ctx);
 int run_cacerts(context *ctx);
 int run_csrattrs(context *ctx);
 int run_csr(context *ctx);
 int run_enroll(context *ctx);
+int run_fullcmc(context *ctx);
 int run_reenroll(context *ctx);
+int run_serverkeygen(context *ctx);
 int run_verify(context *ctx);
 int run_version(context *ctx);
 

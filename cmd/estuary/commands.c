@@ -22,6 +22,15 @@ const subcommand commands[] = {
      "--server URL --trust FILE|system --cert FILE --key KEY [--same-key | --new-key ALG | --csr FILE] "
      "--out DIR\n",
      NULL, IN_REENROLL, run_reenroll},
+    {"serverkeygen", "get a certificate and a private key that the server makes",
+     "--server URL --trust FILE|system --subject DN [--san TYPE:VALUE]... [--new-key ALG] --out DIR\n"
+     "--server URL --trust FILE|system --subject DN [--san TYPE:VALUE]... (--decrypt-key KEY | "
+     "--decrypt-kek ID=SRC | --decrypt-password [ID=]SRC) --out DIR\n",
+     NULL, IN_SERVERKEYGEN, run_serverkeygen},
+    {"fullcmc", "get a certificate with a full CMC request",
+     "--server URL --trust FILE|system --subject DN [--san TYPE:VALUE]... [--key KEY | --new-key ALG] "
+     "[--cmc-identity NAME --cmc-secret SRC] --out DIR [-o FILE]\n",
+     NULL, IN_FULLCMC, run_fullcmc},
     {"verify", "check a certificate and say what was found",
      "CERT [--chain FILE] [--trust FILE|system]... [--csr FILE] [--key KEY] [--host NAME] [--at TIME]\n",
      "CERT", IN_VERIFY, run_verify},

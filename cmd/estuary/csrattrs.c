@@ -13,6 +13,10 @@ static const char *kind_word(estuary_csr_attribute_kind kind)
         return "extensions";
     case ESTUARY_CSRATTR_SUBJECT:
         return "subject";
+    case ESTUARY_CSRATTR_TEMPLATE:
+        return "template";
+    case ESTUARY_CSRATTR_ATTRIBUTE:
+        return "attribute";
     case ESTUARY_CSRATTR_UNKNOWN:
         break;
     }
@@ -35,6 +39,8 @@ static void show(context *ctx, const estuary_csr_attributes *attributes)
     size_t count = estuary_csr_attributes_count(attributes);
     if (count == 0)
         say(ctx, "The server wants nothing in particular in a request");
+    else if (estuary_csr_attributes_has_template(attributes))
+        say(ctx, "What will be in a request");
     else
         say(ctx, "What the server wants in a request");
     for (size_t i = 0; estuary_csr_attributes_at(attributes, i, &kind, &oid, &name, &words); i++) {
@@ -46,12 +52,14 @@ static void show(context *ctx, const estuary_csr_attributes *attributes)
         put_text(row, "oid", oid);
         put_text(row, "name", name);
         put_text(row, "words", words);
+        put(row, "must_fill", json_boolean(estuary_csr_attributes_must_fill(attributes, i)));
         if (list != NULL && row != NULL)
             (void)json_array_append_new(list, row);
         else
             json_decref(row);
     }
     put(ctx->result, "attributes", list);
+    put(ctx->result, "template", json_boolean(estuary_csr_attributes_has_template(attributes)));
     put(ctx->result, "wants_binding", json_boolean(estuary_csr_attributes_wants_binding(attributes)));
     put_text(ctx->result, "key_algorithm", estuary_csr_attributes_key_algorithm(attributes));
 }
@@ -67,7 +75,9 @@ int run_csrattrs(context *ctx)
     TRY(session_config(ctx, &identity, &config));
     TRY(session_credentials(ctx, config));
     TRY(session_client(ctx, config, &client));
-    TRY(check(ctx, estuary_client_csrattrs(client, &attributes, ctx->err)));
+    result = check(ctx, estuary_client_csrattrs(client, &attributes, ctx->err));
+    if (result != EXIT_DONE)
+        TRY(rollover_explain(ctx, config, result));
     progress_clear();
     show(ctx, attributes);
 cleanup:

@@ -44,12 +44,13 @@ cleanup:
     return result;
 }
 
-static int prepare(context *ctx, enroll_job *job)
+int job_prepare(context *ctx, enroll_job *job)
 {
     int result = EXIT_DONE;
     TRY(option_need(ctx, OPT_OUT, ""));
     TRY(use_request(ctx, job));
-    if (job->request == NULL && !request_names_given(ctx))
+    /* with --csrattrs a template may give all of the names (RFC 9908 3.4) */
+    if (job->request == NULL && !request_names_given(ctx) && !option_given(ctx, OPT_CSRATTRS))
         TRY(fail(ctx, "usage.option", NULL, "--subject, --san or --csr is needed"));
     TRY(identity_open(ctx, &job->identity));
     if (job->request != NULL)
@@ -64,7 +65,7 @@ cleanup:
 int run_enroll(context *ctx)
 {
     enroll_job job = {.operation = ESTUARY_OP_SIMPLEENROLL};
-    int result = prepare(ctx, &job);
+    int result = job_prepare(ctx, &job);
     if (result == EXIT_DONE)
         result = job_run(ctx, &job);
     job_free(&job);

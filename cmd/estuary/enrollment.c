@@ -15,6 +15,8 @@ void job_free(enroll_job *job)
     estuary_server_free(job->server);
     estuary_config_free(job->config);
     estuary_csr_free(job->csr);
+    estuary_secret_free(job->cmc_secret);
+    estuary_request_free(job->decryption);
     X509_REQ_free(job->request);
     EVP_PKEY_free(job->key);
     identity_free(&job->identity);
@@ -45,11 +47,6 @@ static int obey_attributes(context *ctx, enroll_job *job)
     const char *wanted = estuary_csr_attributes_key_algorithm(attributes);
     if (job->make_key && !job->algorithm_given && *wanted != '\0')
         snprintf(job->algorithm, sizeof(job->algorithm), "%s", wanted);
-    const char *pop = option_text(ctx, OPT_POP);
-    if (estuary_csr_attributes_wants_binding(attributes) && (pop == NULL || strcmp(pop, "off") != 0))
-        warn(ctx, "pop.not-bound",
-             "the server asks for a request bound to the TLS session (RFC 7030 3.5), which this version does "
-             "not do");
     if (job->make_key)
         TRY(check(ctx, estuary_key_generate(job->algorithm, &job->key, ctx->err)));
     TRY(check(ctx, estuary_csr_apply(job->csr, attributes, job->key, ctx->err)));
@@ -66,11 +63,12 @@ static int make_enrollment(context *ctx, enroll_job *job)
         TRY(obey_attributes(ctx, job));
     if (job->make_key && job->key == NULL)
         TRY(check(ctx, estuary_key_generate(job->algorithm, &job->key, ctx->err)));
-    TRY(check(ctx, estuary_request_new(&request, ctx->err)));
+    TRY(job_keygen_request(ctx, job, &request));
     if (job->csr != NULL)
         TRY(check(ctx, estuary_request_set_csr(request, job->csr, job->key, ctx->err)));
     else
         TRY(check(ctx, estuary_request_set_signed(request, job->request, ctx->err)));
+    TRY(job_cmc_request(ctx, job, request));
     if (job->old != NULL)
         TRY(check(ctx, estuary_request_set_old_certificate(request, job->old, ctx->err)));
     TRY(check(ctx, estuary_enrollment_new(job->operation, job->server, request, &job->enrollment, ctx->err)));
@@ -89,13 +87,24 @@ static bool is_final(estuary_status status, const estuary_error *err)
     return status == ESTUARY_E_SERVER && !estuary_error_retryable(err);
 }
 
+static void hint_kept(context *ctx, const enroll_job *job, estuary_status status)
+{
+    if (status == ESTUARY_E_PENDING)
+        return;
+    /* a repeat is the same request with the same key, whatever became of the first one (double enrolment) */
+    failure_add_hint(ctx, estuary_enrollment_state(job->enrollment) == ESTUARY_STATE_PENDING
+                              ? "the request is still pending: run the same command again"
+                              : "the request and its key are kept: run the same command again");
+}
+
 static int not_issued(context *ctx, enroll_job *job, estuary_status status)
 {
     bool was_pending = job->resumed || estuary_enrollment_state(job->enrollment) == ESTUARY_STATE_PENDING;
-    bool keep = was_pending && !is_final(status, ctx->err);
+    bool maybe_sent = estuary_enrollment_maybe_sent(job->enrollment);
+    bool keep = (was_pending || maybe_sent) && !is_final(status, ctx->err);
     int result = check(ctx, status); /* copies the error, which the calls below set again */
     const estuary_findings *findings = estuary_enrollment_get0_findings(job->enrollment);
-    char hint[600];
+    put(ctx->extra, "maybe_sent", json_boolean(maybe_sent));
     progress_clear();
     if (findings != NULL) {
         say(ctx, "The server sent a certificate that is not what was asked for:");
@@ -106,10 +115,7 @@ static int not_issued(context *ctx, enroll_job *job, estuary_status status)
         if (estuary_store_save_pending(job->store, job->enrollment, job->key, ctx->err) != ESTUARY_OK)
             warn(ctx, "store.pending", "the state of the pending request could not be written");
         put(ctx->extra, "pending", json_true());
-        if (status != ESTUARY_E_PENDING) {
-            snprintf(hint, sizeof(hint), "the request is still pending: run the same command again");
-            failure_add_hint(ctx, hint);
-        }
+        hint_kept(ctx, job, status);
         return result;
     }
     put(ctx->extra, "pending", json_false());
@@ -174,7 +180,8 @@ static int send(context *ctx, enroll_job *job)
     if (status != ESTUARY_OK)
         return not_issued(ctx, job, status);
     progress_clear();
-    return commit(ctx, job);
+    int result = job_keygen_take_key(ctx, job);
+    return result == EXIT_DONE ? commit(ctx, job) : result;
 }
 
 int job_run(context *ctx, enroll_job *job)
@@ -189,11 +196,13 @@ int job_run(context *ctx, enroll_job *job)
     TRY(job_load_pending(ctx, job));
     TRY(check_key_out(ctx, job, &is_there));
     TRY(session_credentials(ctx, job->config));
+    TRY(job_cmc_secret(ctx, job));
+    TRY(job_keygen_secret(ctx, job));
     TRY(session_client(ctx, job->config, &job->client));
     if (job->enrollment == NULL)
         TRY(make_enrollment(ctx, job));
     TRY(send(ctx, job));
     TRY(job_report(ctx, job));
 cleanup:
-    return result;
+    return result == EXIT_DONE ? result : rollover_explain(ctx, job->config, result);
 }

@@ -5,15 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EVERYWHERE 0xffu
-#define SERVERS    (IN_BOOTSTRAP | IN_CACERTS | IN_CSRATTRS | IN_ENROLL | IN_REENROLL)
-#define ENROLLING  (IN_ENROLL | IN_REENROLL)
-#define NAMES      (IN_CSR | IN_ENROLL)
+#define EVERYWHERE (~0u)
+#define SERVERS                                                                                              \
+    (IN_BOOTSTRAP | IN_CACERTS | IN_CSRATTRS | IN_ENROLL | IN_REENROLL | IN_FULLCMC | IN_SERVERKEYGEN)
+#define ENROLLING (IN_ENROLL | IN_REENROLL | IN_FULLCMC)
+#define NAMES     (IN_CSR | IN_ENROLL | IN_FULLCMC | IN_SERVERKEYGEN)
 
 #define FLAG       0x1u /* takes no value */
 #define REPEATABLE 0x2u
-#define SECRET     0x4u /* the value is a SRC, and never shown */
-#define NOT_FILE   0x8u /* not in a configuration file */
+#define SECRET     0x4u  /* the value is a SRC, and never shown */
+#define NOT_FILE   0x8u  /* not in a configuration file */
+#define NAMED      0x10u /* with SECRET: ID=SRC, or SRC alone */
 
 typedef struct option {
     const char *name;
@@ -60,7 +62,7 @@ static const option table[OPT_COUNT] = {
                  "bind the request to the TLS session (default: auto)"},
     [OPT_REVOCATION] = {"revocation", 0, "off|soft|hard", 0, SERVERS,
                         "of the server's chain (default: soft)"},
-    [OPT_FINGERPRINT] = {"fingerprint", 0, "FP", REPEATABLE, IN_BOOTSTRAP,
+    [OPT_FINGERPRINT] = {"fingerprint", 0, "FP", REPEATABLE, IN_BOOTSTRAP | IN_FULLCMC,
                          "SHA-256 of a root, in hex, or file:PATH with one a line"},
     [OPT_CSR] = {"csr", 0, "FILE", 0, ENROLLING | IN_VERIFY, "a request made elsewhere (PEM or DER)"},
     [OPT_SUBJECT] = {"subject", 0, "DN", 0, NAMES, "subject as in RFC 4514: \"CN=device 1,O=Example\""},
@@ -71,19 +73,32 @@ static const option table[OPT_COUNT] = {
                  "extended key usage: clientAuth, serverAuth, or an OID"},
     [OPT_EXTENSION] = {"extension", 0, "OID[:critical]:HEX", REPEATABLE, NAMES,
                        "any other extension, as DER"},
-    [OPT_CSRATTRS] = {"csrattrs", 0, NULL, FLAG, IN_ENROLL,
+    [OPT_CSRATTRS] = {"csrattrs", 0, NULL, FLAG, IN_ENROLL | IN_FULLCMC | IN_SERVERKEYGEN,
                       "ask the server what it wants in a request, and obey"},
-    [OPT_NEW_KEY] = {"new-key", 0, "ALG", 0, ENROLLING | IN_CSR,
+    [OPT_NEW_KEY] = {"new-key", 0, "ALG", 0, ENROLLING | IN_CSR | IN_SERVERKEYGEN,
                      "make a key: ec:P-256, ec:P-384, ec:P-521, rsa:2048.., ed25519, ed448"},
     [OPT_KEY_OUT] = {"key-out", 0, "FILE", 0, ENROLLING | IN_CSR, "where the new key goes"},
     [OPT_SAME_KEY] = {"same-key", 0, NULL, FLAG, IN_REENROLL, "keep the key of the old certificate"},
-    [OPT_OUT] = {"out", 0, "DIR", 0, ENROLLING, "folder for certificate, chain and key"},
-    [OPT_OUTPUT] = {"output", 'o', "FILE", 0, IN_BOOTSTRAP | IN_CACERTS | IN_CSR, "write to FILE"},
+    [OPT_OUT] = {"out", 0, "DIR", 0, ENROLLING | IN_SERVERKEYGEN, "folder for certificate, chain and key"},
+    [OPT_OUTPUT] = {"output", 'o', "FILE", 0, IN_BOOTSTRAP | IN_CACERTS | IN_CSR | IN_FULLCMC,
+                    "write to FILE"},
     [OPT_INSPECT] = {"inspect", 0, "FILE", 0, IN_CSR,
                      "report what a request holds and what is wrong with it"},
     [OPT_CHAIN] = {"chain", 0, "FILE", 0, IN_VERIFY, "further CA certificates to build the chain with"},
     [OPT_HOST] = {"host", 0, "NAME", 0, IN_VERIFY, "the certificate must be for this host or IP address"},
     [OPT_AT] = {"at", 0, "TIME", 0, IN_VERIFY, "judge as of this time (RFC 3339)"},
+    [OPT_CMC_IDENTITY] = {"cmc-identity", 0, "NAME", 0, IN_FULLCMC,
+                          "the name the server finds the shared secret by"},
+    [OPT_CMC_SECRET] = {"cmc-secret", 0, "SRC", SECRET, IN_FULLCMC,
+                        "the shared secret that proves who we are"},
+    [OPT_CMC_BODY] = {"cmc-body", 0, "pkcs10|crmf", 0, IN_FULLCMC,
+                      "how the request is encoded (default: pkcs10)"},
+    [OPT_DECRYPT_KEY] = {"decrypt-key", 0, "KEY", 0, IN_SERVERKEYGEN,
+                         "have the private key encrypted to this RSA or EC key, which signs the request"},
+    [OPT_DECRYPT_KEK] = {"decrypt-kek", 0, "ID=SRC", SECRET | NAMED, IN_SERVERKEYGEN,
+                         "have it encrypted with this AES key, in hexadecimal or base64"},
+    [OPT_DECRYPT_PASSWORD] = {"decrypt-password", 0, "[ID=]SRC", SECRET | NAMED, IN_SERVERKEYGEN,
+                              "have it encrypted with this password"},
 };
 
 bool option_given(const context *ctx, option_id id)
@@ -122,7 +137,7 @@ static option_id find_short(char letter)
     return id;
 }
 
-static bool is_secret_source(const char *text)
+bool option_is_secret_source(const char *text)
 {
     static const char *const schemes[] = {"env:", "file:", "fd:", "credential:"};
     for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
@@ -131,6 +146,14 @@ static bool is_secret_source(const char *text)
             return text[len] != '\0';
     }
     return strcmp(text, "prompt") == 0;
+}
+
+/* The identifier in front is no secret; what stands behind it must say where the secret is. */
+static bool names_a_source(option_id id, const char *text)
+{
+    const char *equals = strchr(text, '=');
+    return option_is_secret_source(text) || ((table[id].flags & NAMED) != 0 && equals != NULL &&
+                                             equals != text && option_is_secret_source(equals + 1));
 }
 
 static void forget(option_value *value)
@@ -156,7 +179,7 @@ static int add(context *ctx, option_id id, const char *text, option_origin origi
         return fail(ctx, "usage.option", NULL, "%s%s is given twice", where, option_name(id));
     if (value->count >= OPTION_VALUES_MAX)
         return fail(ctx, "usage.option", NULL, "%s%s is given too often", where, option_name(id));
-    if ((table[id].flags & SECRET) != 0 && (text == NULL || !is_secret_source(text)))
+    if ((table[id].flags & SECRET) != 0 && (text == NULL || !names_a_source(id, text)))
         return fail(ctx, "usage.secret-literal", NULL,
                     "%s%s wants env:VAR, file:PATH, fd:N, credential:NAME or prompt, never the secret itself",
                     where, option_name(id));
@@ -309,7 +332,7 @@ static int check_choice(context *ctx, option_id id)
 
 int options_finish(context *ctx)
 {
-    static const option_id choices[] = {OPT_LOG_FORMAT, OPT_POP, OPT_REVOCATION};
+    static const option_id choices[] = {OPT_LOG_FORMAT, OPT_POP, OPT_REVOCATION, OPT_CMC_BODY};
     int result = EXIT_DONE;
     TRY(check_command(ctx));
     for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++)

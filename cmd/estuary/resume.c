@@ -44,6 +44,62 @@ static bool same_names(const X509_REQ *a, const X509_REQ *b)
     return same;
 }
 
+static bool same_text(const ASN1_STRING *a, const ASN1_STRING *b)
+{
+    unsigned char *text_a = NULL, *text_b = NULL;
+    int len_a = ASN1_STRING_to_UTF8(&text_a, a), len_b = ASN1_STRING_to_UTF8(&text_b, b);
+    bool same = len_a >= 0 && len_a == len_b &&
+                (len_a == 0 || OPENSSL_strncasecmp((char *)text_a, (char *)text_b, (size_t)len_a) == 0);
+    OPENSSL_free(text_a);
+    OPENSSL_free(text_b);
+    return same;
+}
+
+static bool has_entry(const X509_NAME *name, const X509_NAME_ENTRY *wanted)
+{
+    int at = -1;
+    while ((at = X509_NAME_get_index_by_OBJ(name, X509_NAME_ENTRY_get_object(wanted), at)) >= 0)
+        if (same_text(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)),
+                      X509_NAME_ENTRY_get_data(wanted)))
+            return true;
+    return false;
+}
+
+static bool has_san(const GENERAL_NAMES *names, const GENERAL_NAME *wanted)
+{
+    for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+        if (GENERAL_NAME_cmp((GENERAL_NAME *)name, (GENERAL_NAME *)wanted) == 0)
+            return true;
+        if (name->type == GEN_DNS && wanted->type == GEN_DNS && same_text(name->d.dNSName, wanted->d.dNSName))
+            return true;
+    }
+    return false;
+}
+
+static GENERAL_NAMES *names_of(const X509_REQ *request)
+{
+    STACK_OF(X509_EXTENSION) *extensions = X509_REQ_get_extensions((X509_REQ *)request);
+    GENERAL_NAMES *names = X509V3_get_d2i(extensions, NID_subject_alt_name, NULL, NULL);
+    sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
+    return names;
+}
+
+/* With --csrattrs the server adds names of its own to the caller's, so the pending ones may be more. */
+static bool has_names(const X509_REQ *request, const X509_REQ *wanted)
+{
+    const X509_NAME *subject = X509_REQ_get_subject_name(wanted);
+    GENERAL_NAMES *names = names_of(request), *wanted_names = names_of(wanted);
+    bool all = true;
+    for (int i = 0; all && i < X509_NAME_entry_count(subject); i++)
+        all = has_entry(X509_REQ_get_subject_name(request), X509_NAME_get_entry(subject, i));
+    for (int i = 0; all && i < sk_GENERAL_NAME_num(wanted_names); i++)
+        all = has_san(names, sk_GENERAL_NAME_value(wanted_names, i));
+    GENERAL_NAMES_free(names);
+    GENERAL_NAMES_free(wanted_names);
+    return all;
+}
+
 static bool same_key(context *ctx, const enroll_job *job, const X509_REQ *pending,
                      const EVP_PKEY *pending_key)
 {
@@ -65,7 +121,7 @@ static int compare_names(context *ctx, const enroll_job *job, const X509_REQ *pe
     X509_REQ *wanted = NULL;
     int result = check(ctx, estuary_csr_sign(job->csr, key, &wanted, ctx->err));
     if (result == EXIT_DONE)
-        *same = same_names(wanted, pending);
+        *same = option_given(ctx, OPT_CSRATTRS) ? has_names(pending, wanted) : same_names(wanted, pending);
     X509_REQ_free(wanted);
     return result;
 }

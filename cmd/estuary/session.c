@@ -111,14 +111,19 @@ cleanup:
 static int refuse_unsupported(context *ctx)
 {
     const char *revocation = option_text(ctx, OPT_REVOCATION);
-    const char *pop = option_text(ctx, OPT_POP);
     if (revocation != NULL && strcmp(revocation, "hard") == 0)
         return fail(ctx, "unsupported.revocation", "use --revocation soft or off",
                     "this version does not check revocation, so --revocation hard cannot be kept");
-    if (pop != NULL && strcmp(pop, "required") == 0)
-        return fail(ctx, "unsupported.feature", "use --pop auto or off",
-                    "this version does not bind requests to the TLS session (RFC 7030 3.5)");
     return EXIT_DONE;
+}
+
+static int set_pop(context *ctx, estuary_config *config)
+{
+    const char *text = option_text(ctx, OPT_POP);
+    estuary_pop pop = ESTUARY_POP_AUTO;
+    if (text != NULL && strcmp(text, "auto") != 0)
+        pop = strcmp(text, "off") == 0 ? ESTUARY_POP_OFF : ESTUARY_POP_REQUIRED;
+    return check(ctx, estuary_config_set_pop(config, pop, ctx->err));
 }
 
 static int check_pairs(context *ctx)
@@ -198,6 +203,7 @@ int session_config(context *ctx, const tls_identity *identity, estuary_config **
     TRY(check(ctx, estuary_config_set_server(config, option_text(ctx, OPT_SERVER),
                                              option_text(ctx, OPT_LABEL), ctx->err)));
     TRY(set_limits(ctx, config));
+    TRY(set_pop(ctx, config));
     TRY(check(ctx, estuary_config_set_max_wait(config, wait, ctx->err)));
     if (ctx->log != NULL)
         TRY(check(ctx, estuary_config_set_log(config, ctx->log, ctx->err)));

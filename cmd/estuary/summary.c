@@ -45,6 +45,14 @@ static void words(const context *ctx, const enroll_job *job, const certificate_t
             snprintf(algorithm, sizeof(algorithm), "key");
         say_row(ctx, "key", "%s, %s, in %s", algorithm, is_new_key(job) ? "new" : "as before", place);
     }
+    const char *protection = estuary_enrollment_key_protection(job->enrollment);
+    if (strcmp(protection, "tls") == 0)
+        say_row(ctx, "key sent", "protected by the TLS session alone");
+    else if (*protection != '\0')
+        say_row(ctx, "key sent", "encrypted (%s) inside of the TLS session", protection);
+    const char *binding = estuary_client_channel_binding(job->client);
+    if (*binding != '\0')
+        say_row(ctx, "bound", "to the TLS session (%s)", binding);
     say_row(ctx, "files", "%s/cert.pem, chain.pem, fullchain.pem", option_text(ctx, OPT_OUT));
     if (renew_at != 0) {
         time_text(renew_at, renew);
@@ -82,10 +90,14 @@ static void as_json(context *ctx, const enroll_job *job, const certificate_text 
         (void)estuary_key_algorithm(job->key, algorithm, sizeof(algorithm), NULL);
     put_text(object, "key_algorithm", algorithm);
     put(object, "key_is_new", json_boolean(is_new_key(job)));
+    if (job->operation == ESTUARY_OP_SERVERKEYGEN)
+        put_text(object, "key_protection", estuary_enrollment_key_protection(job->enrollment));
     put(object, "resumed", json_boolean(job->resumed));
     put_time(object, "renew_at", renew_at);
     put(object, "findings", findings_json(estuary_enrollment_get0_findings(job->enrollment)));
     put_text(object, "tls_version", estuary_client_tls_version(job->client));
+    const char *binding = estuary_client_channel_binding(job->client);
+    put(object, "channel_binding", *binding == '\0' ? json_null() : json_string(binding));
     put_text(object, "tls_cipher", estuary_client_tls_cipher(job->client));
 }
 

@@ -48,6 +48,20 @@ ESTUARY_EXPORT estuary_status estuary_bootstrap_finish(const estuary_config *con
                                                        const estuary_anchors *confirmed,
                                                        estuary_anchors **out, estuary_error *err);
 
+/*
+ * For a client that slept through a root rollover, so that its explicit anchors in config no longer verify
+ * the server (RFC 4210 4.4). Two sessions, as above, but what stands between them is no fingerprint: an
+ * unverified fetch of /cacerts, of which only those roots count that an anchor of config has itself signed
+ * for with a rollover certificate (NewWithOld) that is valid now, and what such a root has signed for in
+ * turn; then /cacerts again, over TLS verified with config's anchors and those roots. Nothing that identifies
+ * the client is sent in either session.
+ *
+ * Neither config nor any file changes: *out is the new set, for the caller to put in place as a whole.
+ * ESTUARY_E_TRUST ("trust.no-rollover") when the anchors vouch for no new root. The caller frees *out.
+ */
+ESTUARY_EXPORT estuary_status estuary_bootstrap_recover(const estuary_config *config, estuary_anchors **out,
+                                                        estuary_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -43,6 +43,18 @@ ESTUARY_EXPORT bool estuary_anchors_is_explicit(const estuary_anchors *anchors);
 /* Lent; empty (never NULL) for the system's store. */
 ESTUARY_EXPORT const STACK_OF(X509) *estuary_anchors_get0_roots(const estuary_anchors *anchors);
 ESTUARY_EXPORT const STACK_OF(X509) *estuary_anchors_get0_helpers(const estuary_anchors *anchors);
+
+/* What a certificate of a set is there for (RFC 4210 4.4, RFC 7030 4.1.3). */
+typedef enum estuary_ca_role {
+    ESTUARY_CA_UNKNOWN = 0,  /* not in the set */
+    ESTUARY_CA_ROOT,         /* an anchor; OldWithOld or NewWithNew during a rollover */
+    ESTUARY_CA_INTERMEDIATE, /* a CA below a root */
+    ESTUARY_CA_OLD_WITH_NEW, /* the old root's key, signed by the new root */
+    ESTUARY_CA_NEW_WITH_OLD  /* the new root's key, signed by the old root */
+} estuary_ca_role;
+
+ESTUARY_EXPORT estuary_ca_role estuary_anchors_role(const estuary_anchors *anchors, const X509 *certificate);
+
 /* PEM of roots, then helpers. The caller frees *out with OPENSSL_free(). */
 ESTUARY_EXPORT estuary_status estuary_anchors_to_pem(const estuary_anchors *anchors, char **out,
                                                      estuary_error *err);

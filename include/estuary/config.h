@@ -70,6 +70,24 @@ ESTUARY_EXPORT estuary_status estuary_config_set_proxy(estuary_config *config, c
 ESTUARY_EXPORT estuary_status estuary_config_insecure_accept_any_server(estuary_config *config,
                                                                         estuary_error *err);
 
+/*
+ * Channel binding (RFC 7030 3.5): challengePassword ties a request to the TLS session it travels in. The CSR
+ * is signed again after each handshake, so the key must be at hand.
+ *
+ * AUTO      when the server's CSR attributes ask for it. An enrolment first fetches /csrattrs for that,
+ * unless this client has; 204, 404, 405 and 501 ask for nothing, any other failure ends the enrolment.
+ * Without the key, nothing is asked and nothing bound. REQUIRED  always; a request signed elsewhere is
+ * refused (key.cannot-sign) before anything is dialed. OFF       never; a server that asks for it is written
+ * to the log as a warning.
+ */
+typedef enum estuary_pop {
+    ESTUARY_POP_AUTO = 0, /* the default */
+    ESTUARY_POP_REQUIRED,
+    ESTUARY_POP_OFF
+} estuary_pop;
+ESTUARY_EXPORT estuary_status estuary_config_set_pop(estuary_config *config, estuary_pop pop,
+                                                     estuary_error *err);
+
 ESTUARY_EXPORT estuary_status estuary_config_set_limits(estuary_config *config, const estuary_limits *limits,
                                                         estuary_error *err);
 /* Poll a pending request for so many seconds before returning ESTUARY_E_PENDING; default 0. */

@@ -76,6 +76,10 @@ ESTUARY_EXPORT estuary_status estuary_csr_set_challenge_password(estuary_csr *cs
  * Takes over what a server asks for: extensions with values, digest. What cannot be met or contradicts
  * what the caller set is ESTUARY_E_CERTIFICATE with the attribute's name; the caller's own values are
  * never overwritten silently. key may be NULL (then the wish for a key algorithm is not compared).
+ *
+ * A request template (RFC 9908) gives the subject its order and its fixed values, and adds fixed extensions
+ * and attributes; what it leaves empty is filled from what the caller set. All that is missing, or else all
+ * that contradicts the template, stands in the error by name. On failure the builder is unchanged.
  */
 ESTUARY_EXPORT estuary_status estuary_csr_apply(estuary_csr *csr, const estuary_csr_attributes *attributes,
                                                 const EVP_PKEY *key, estuary_error *err);

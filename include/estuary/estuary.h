@@ -16,6 +16,7 @@
 #include <estuary/bootstrap.h>
 #include <estuary/cert.h>
 #include <estuary/client.h>
+#include <estuary/cmc.h>
 #include <estuary/config.h>
 #include <estuary/csr.h>
 #include <estuary/csrattrs.h>
@@ -25,9 +26,12 @@
 #include <estuary/limits.h>
 #include <estuary/log.h>
 #include <estuary/metrics.h>
+#include <estuary/multi.h>
 #include <estuary/process.h>
 #include <estuary/renew.h>
+#include <estuary/renewal_info.h>
 #include <estuary/secret.h>
+#include <estuary/serverkeygen.h>
 #include <estuary/signer.h>
 #include <estuary/store.h>
 #include <estuary/token.h>

@@ -22,6 +22,7 @@
 #include <estuary/csrattrs.h>
 #include <estuary/error.h>
 #include <estuary/limits.h>
+#include <estuary/renewal_info.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -29,10 +30,13 @@ extern "C" {
 #endif
 
 typedef enum estuary_operation {
-    ESTUARY_OP_CACERTS = 1,   /* RFC 7030 4.1 */
-    ESTUARY_OP_CSRATTRS,      /* RFC 7030 4.5 */
-    ESTUARY_OP_SIMPLEENROLL,  /* RFC 7030 4.2.1 */
-    ESTUARY_OP_SIMPLEREENROLL /* RFC 7030 4.2.2 */
+    ESTUARY_OP_CACERTS = 1,    /* RFC 7030 4.1 */
+    ESTUARY_OP_CSRATTRS,       /* RFC 7030 4.5 */
+    ESTUARY_OP_SIMPLEENROLL,   /* RFC 7030 4.2.1 */
+    ESTUARY_OP_SIMPLEREENROLL, /* RFC 7030 4.2.2 */
+    ESTUARY_OP_FULLCMC,        /* RFC 7030 4.3; see estuary/cmc.h */
+    ESTUARY_OP_SERVERKEYGEN,   /* RFC 7030 4.4; see estuary/serverkeygen.h */
+    ESTUARY_OP_RENEWAL_INFO    /* draft-ietf-lamps-est-renewal-info; see below */
 } estuary_operation;
 
 /* "simpleenroll"; static; "" when unknown. */
@@ -99,6 +103,11 @@ ESTUARY_EXPORT estuary_operation estuary_enrollment_operation(const estuary_enro
 ESTUARY_EXPORT const estuary_server *estuary_enrollment_get0_server(const estuary_enrollment *enrollment);
 /* Lent: the request as last signed; NULL only while it was never signed. */
 ESTUARY_EXPORT const X509_REQ *estuary_enrollment_get0_request(const estuary_enrollment *enrollment);
+/*
+ * true when the request left (or may have) and no whole answer came: the server may have issued. Save the
+ * enrolment and send the same request again, with the same key. A CA that issued already may say so.
+ */
+ESTUARY_EXPORT bool estuary_enrollment_maybe_sent(const estuary_enrollment *enrollment);
 /* When to ask again; 0 when not pending. Absolute UTC. */
 ESTUARY_EXPORT time_t estuary_enrollment_retry_at(const estuary_enrollment *enrollment);
 /* How often it was answered with 202. */
@@ -114,7 +123,8 @@ ESTUARY_EXPORT const estuary_findings *estuary_enrollment_get0_findings(const es
 
 /*
  * Checks the issued certificate against the request, the anchors and the clock (E8). Only a pass makes
- * the state ESTUARY_STATE_ISSUED; else ESTUARY_E_CERTIFICATE, and the findings say what failed. helpers
+ * the state ESTUARY_STATE_ISSUED; else ESTUARY_E_CERTIFICATE, and the findings say what failed. A check
+ * that could not be made (ESTUARY_E_MEMORY, _CRYPTO, _USAGE) leaves everything as it was: repeat it. helpers
  * (may be NULL) are further CA certificates, e.g. from cacerts.
  */
 ESTUARY_EXPORT estuary_status estuary_enrollment_check(estuary_enrollment *enrollment,
@@ -202,6 +212,17 @@ ESTUARY_EXPORT estuary_status estuary_exchange_response(estuary_exchange *exchan
 ESTUARY_EXPORT const STACK_OF(X509) *estuary_exchange_get0_certs(const estuary_exchange *exchange);
 ESTUARY_EXPORT const estuary_csr_attributes *
 estuary_exchange_get0_csr_attributes(const estuary_exchange *exchange);
+
+/*
+ * GET renewal-info for a certificate. 204 and 404 give no info: the getter then lends NULL. Freed as any
+ * other exchange.
+ */
+ESTUARY_EXPORT estuary_status estuary_exchange_new_renewal_info(const estuary_server *server,
+                                                                const X509 *certificate,
+                                                                const estuary_limits *limits,
+                                                                estuary_exchange **out, estuary_error *err);
+ESTUARY_EXPORT const estuary_renewal_info *
+estuary_exchange_get0_renewal_info(const estuary_exchange *exchange); /* lent */
 
 #ifdef __cplusplus
 }

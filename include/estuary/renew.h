@@ -5,6 +5,7 @@
 #define ESTUARY_RENEW_H
 
 #include <estuary/error.h>
+#include <estuary/renewal_info.h>
 #include <openssl/x509.h>
 #include <stdint.h>
 #include <time.h>
@@ -35,6 +36,17 @@ ESTUARY_EXPORT estuary_status estuary_renewal_policy_set_permille(estuary_renewa
 ESTUARY_EXPORT estuary_status estuary_renewal_plan(const X509 *certificate,
                                                    const estuary_renewal_policy *policy, time_t now,
                                                    time_t *when, estuary_error *err);
+
+/*
+ * The same with the server's advice: a time inside its window, chosen by `random` (any 64 random bits: all
+ * seconds of the window are equally likely), within the bounds above; the policy then does not count. info
+ * may be NULL, and one whose window does not end after it starts is as good as NULL.
+ */
+ESTUARY_EXPORT estuary_status estuary_renewal_plan_with_info(const X509 *certificate,
+                                                             const estuary_renewal_policy *policy,
+                                                             const estuary_renewal_info *info, time_t now,
+                                                             uint64_t random, time_t *when,
+                                                             estuary_error *err);
 
 #ifdef __cplusplus
 }

@@ -62,6 +62,10 @@ EST_ERROR(CONFIG_SECRET_PERMISSIONS, "config.secret-permissions", CONFIG, 2, 0,
           "the secret file must belong to us and be closed to others", "chmod 600 it")
 EST_ERROR(CONFIG_ANCHORS_FILE, "config.anchors-file", CONFIG, 2, 0, "the trust anchor file cannot be read",
           "")
+EST_ERROR(CONFIG_ANCHORS_FILE_EMPTY, "config.anchors-file-empty", CONFIG, 2, 0,
+          "the trust anchor file is empty", "")
+EST_ERROR(CONFIG_ANCHORS_FORMAT, "config.anchors-format", CONFIG, 2, 0,
+          "the trust anchor file holds no certificate, neither as PEM nor as DER", "")
 EST_ERROR(CONFIG_ANCHORS_EMPTY, "config.anchors-empty", CONFIG, 2, 0,
           "no self-signed CA certificate among the trust anchors", "")
 EST_ERROR(CONFIG_ANCHORS_NOT_CA, "config.anchors-not-ca", CONFIG, 2, 0,
@@ -129,6 +133,13 @@ EST_ERROR(TLS_IDENTITY_KEY_USAGE, "tls.identity-key-usage", TLS, 5, 0,
 EST_ERROR(TLS_IDENTITY_WEAK, "tls.identity-weak", TLS, 5, 0,
           "our own client certificate has a weak key or a weak signature", "")
 
+EST_ERROR(TLS_BINDING, "tls.channel-binding", TLS, 5, 0,
+          "the TLS session gives no channel binding, so the request cannot be bound to it", "")
+EST_ERROR(
+    TLS_NO_EXTENDED_MASTER_SECRET, "tls.no-extended-master-secret", TLS, 5, 0,
+    "the TLS 1.2 session has no extended master secret, so nothing can be bound to it safely (RFC 7627)",
+    "have the server offer TLS 1.3 or the extended master secret, or use --pop off if it does without")
+
 /* trust: the server is not who it should be */
 EST_ERROR(TRUST, "trust.failed", TRUST, 5, 0, "the server's certificate cannot be trusted", "")
 EST_ERROR(TRUST_EXPIRED, "trust.expired", TRUST, 5, 0, "the server's certificate has expired", "")
@@ -177,22 +188,37 @@ EST_ERROR(TRUST_FINGERPRINT, "trust.fingerprint-mismatch", TRUST, 5, 0,
 EST_ERROR(TRUST_CONFIRM, "trust.confirm-fingerprint", TRUST, 3, 0,
           "the fingerprints must be confirmed by a person",
           "compare them over another channel, then give --fingerprint")
+EST_ERROR(TRUST_NO_ROLLOVER, "trust.no-rollover", TRUST, 5, 0,
+          "the server offers no new root that the trust anchors vouch for",
+          "if the CA has been replaced, start anew with estuary bootstrap and a fingerprint of the new root")
+EST_ERROR(TRUST_NEW_ROOT, "trust.new-root", TRUST, 5, 0,
+          "the CA has a new root, which the trust anchors vouch for but do not hold yet",
+          "fetch it with estuary cacerts")
 EST_ERROR(TRUST_REDIRECT_ORIGIN, "trust.redirect-origin", TRUST, 5, 0,
           "the server redirects to another origin, which is refused", "")
 EST_ERROR(TRUST_REDIRECT_HTTP, "trust.redirect-downgrade", TRUST, 5, 0,
           "the server redirects from https to http, which is refused", "")
 EST_ERROR(TRUST_CMC_SIGNER, "trust.cmc-signer", TRUST, 5, 0,
           "the CMC response was not signed by an authority of the trust anchors", "")
+EST_ERROR(TRUST_CMC_SEQUENCE, "trust.cmc-sequence", TRUST, 5, 0,
+          "the published trust anchors are not newer than the ones at hand", "")
 
 /* auth: the server does not accept who we are */
 EST_ERROR(AUTH, "auth.refused", AUTH, 6, 0, "the server refused the credentials", "")
 EST_ERROR(AUTH_REQUIRED, "auth.required", AUTH, 6, 0,
           "the server wants a user name and password, or a client certificate", "use --user and --password")
-EST_ERROR(AUTH_FORBIDDEN, "auth.forbidden", AUTH, 6, 0, "the server does not allow this (403)", "")
+EST_ERROR(AUTH_FORBIDDEN, "auth.forbidden", AUTH, 6, 0, "the server does not allow this", "")
 EST_ERROR(AUTH_NO_CHALLENGE, "auth.no-challenge", AUTH, 6, 0,
           "the server answered 401 without saying how to authenticate", "")
 EST_ERROR(AUTH_SCHEME, "auth.scheme", AUTH, 6, 0, "the server offers neither Basic nor Digest authentication",
           "")
+EST_ERROR(AUTH_DIGEST_QOP, "auth.digest-auth-int", AUTH, 6, 0,
+          "the server offers Digest only with qop \"auth-int\", which is not supported",
+          "have the server offer qop \"auth\", or use a client certificate")
+EST_ERROR(AUTH_DIGEST_ALGORITHM, "auth.digest-algorithm", AUTH, 6, 0,
+          "the server offers Digest with a hash that is not supported", "SHA-256 and MD5 are supported")
+EST_ERROR(AUTH_DIGEST_STALE, "auth.digest-stale", AUTH, 6, 1,
+          "the server calls every Digest nonce stale, also the one it has just given", "")
 EST_ERROR(AUTH_CMC_IDENTITY, "auth.cmc-identity", AUTH, 6, 0,
           "the server does not accept the identification or its proof (CMC badIdentity)",
           "check --cmc-identity and --cmc-secret")
@@ -206,15 +232,23 @@ EST_ERROR(PENDING_GIVE_UP, "pending.too-often", SERVER, 8, 0,
 /* server: the server reports a failure */
 EST_ERROR(SERVER, "server.error", SERVER, 8, 1, "the server reports an internal error", "")
 EST_ERROR(SERVER_REFUSED, "server.refused", SERVER, 8, 0, "the server refused the request", "")
-EST_ERROR(SERVER_NOT_FOUND, "server.not-found", SERVER, 8, 0,
-          "there is no such EST service at this URL (404)", "check --server and --label")
-EST_ERROR(SERVER_METHOD, "server.method", SERVER, 8, 0, "the server does not know this operation (405)", "")
-EST_ERROR(SERVER_TOO_LARGE, "server.too-large", SERVER, 8, 0, "the request is too large for the server (413)",
-          "")
+EST_ERROR(SERVER_NOT_FOUND, "server.not-found", SERVER, 8, 0, "there is no such EST service at this URL",
+          "check --server and --label")
+EST_ERROR(SERVER_METHOD, "server.method", SERVER, 8, 0, "the server does not know this operation", "")
+EST_ERROR(SERVER_TOO_LARGE, "server.too-large", SERVER, 8, 0, "the request is too large for the server", "")
 EST_ERROR(SERVER_BUSY, "server.busy", SERVER, 8, 1, "the server asks us to come back later", "")
 EST_ERROR(SERVER_CMC_FAILED, "server.cmc-failed", SERVER, 8, 0, "the server refused the CMC request", "")
 EST_ERROR(SERVER_CMC_TRY_LATER, "server.cmc-try-later", SERVER, 8, 1,
           "the server takes no CMC requests now (CMC tryLater)", "")
+
+EST_ERROR(
+    SERVER_BINDING, "server.channel-binding", SERVER, 8, 0,
+    "the server did not see the channel binding of this TLS session",
+    "is there a TLS-terminating proxy between? connect to the EST server itself; --pop off sends no binding, "
+    "if the server allows that")
+EST_ERROR(SERVER_BINDING_WANTED, "server.binding-wanted", SERVER, 8, 0,
+          "the server wants the request bound to the TLS session (RFC 7030 3.5)",
+          "use --pop auto or required")
 
 /* protocol: the server's answer is not EST */
 EST_ERROR(PROTOCOL, "protocol.malformed", PROTOCOL, 8, 0, "the server's answer is malformed", "")
@@ -243,6 +277,8 @@ EST_ERROR(PROTOCOL_BASE64_TRAILING, "protocol.base64-trailing", PROTOCOL, 8, 0,
           "there is something after the end of the base64 data", "")
 EST_ERROR(PROTOCOL_BASE64_PADDING, "protocol.base64-padding", PROTOCOL, 8, 0,
           "the base64 data ends in the middle of a group", "")
+EST_ERROR(PROTOCOL_BASE64_BITS, "protocol.base64-bits", PROTOCOL, 8, 0,
+          "the base64 data ends in bits that have to be zero (RFC 4648 3.5)", "")
 EST_ERROR(PROTOCOL_PEM, "protocol.pem", PROTOCOL, 8, 0,
           "the server sent PEM armour where RFC 7030 wants plain base64", "")
 EST_ERROR(PROTOCOL_BINARY, "protocol.binary", PROTOCOL, 8, 0,
@@ -276,6 +312,10 @@ EST_ERROR(PROTOCOL_CSRATTRS_COUNT, "protocol.csrattrs-count", PROTOCOL, 8, 0,
           "the server's CSR attributes hold more entries than allowed", "")
 EST_ERROR(PROTOCOL_CSR_TEMPLATE, "protocol.csr-template", PROTOCOL, 8, 0,
           "the server's request template (RFC 9908) is not valid", "")
+EST_ERROR(PROTOCOL_RENEWAL_INFO, "protocol.renewal-info", PROTOCOL, 8, 0,
+          "the server's renewal-info is not the JSON it should be", "")
+EST_ERROR(PROTOCOL_RENEWAL_WINDOW, "protocol.renewal-window", PROTOCOL, 8, 0,
+          "the window in the server's renewal-info does not end after it starts", "")
 EST_ERROR(PROTOCOL_CACERTS_NO_ROOT, "protocol.cacerts-no-root", PROTOCOL, 8, 0,
           "the server's CA certificates hold no self-signed root", "")
 EST_ERROR(PROTOCOL_CACERTS_NOT_CA, "protocol.cacerts-not-ca", PROTOCOL, 8, 0,
@@ -331,7 +371,8 @@ EST_ERROR(PROTOCOL_KEY_PACKAGE, "protocol.key-package", PROTOCOL, 8, 0,
 EST_ERROR(PROTOCOL_KEY_SIGNATURE, "protocol.key-signature", PROTOCOL, 8, 0,
           "the signature over the private key does not verify", "")
 EST_ERROR(PROTOCOL_KEY_SIGNER, "protocol.key-signer", PROTOCOL, 8, 0,
-          "the signer of the private key is neither the issuing CA, nor a CMC authority, nor the EST server", "")
+          "the signer of the private key is neither the issuing CA, nor a CMC authority, nor the EST server",
+          "")
 
 /* certificate: a certificate or request failed its checks */
 EST_ERROR(CERT, "cert.failed", CERTIFICATE, 9, 0, "the certificate failed its checks", "")
@@ -391,6 +432,8 @@ EST_ERROR(CERT_CRITICAL_EXTENSION, "cert.critical-extension", CERTIFICATE, 9, 0,
 EST_ERROR(CERT_BAD_SIGNATURE, "cert.bad-signature", CERTIFICATE, 9, 0,
           "a signature in the certificate's chain does not verify", "")
 EST_ERROR(CERT_CHAIN, "cert.chain", CERTIFICATE, 9, 0, "the certificate's chain is not valid", "")
+EST_ERROR(CERT_NO_KEY_ID, "cert.no-key-id", CERTIFICATE, 9, 0,
+          "the certificate names no authority key identifier, so renewal-info cannot be asked for it", "")
 EST_ERROR(CERT_MALFORMED, "cert.malformed", CERTIFICATE, 9, 0, "the certificate cannot be parsed", "")
 EST_ERROR(CSR_MALFORMED, "csr.malformed", CERTIFICATE, 9, 0, "the request is not a PKCS#10 structure", "")
 EST_ERROR(CSR_SIGNATURE, "csr.signature", CERTIFICATE, 9, 0, "the request's own signature does not verify",
@@ -421,6 +464,9 @@ EST_ERROR(KEY_PERMISSIONS, "key.permissions", KEY, 11, 0,
           "the key file can be read by others, or is not ours",
           "chmod 600 it, or use --insecure-key-permissions")
 EST_ERROR(KEY_FORMAT, "key.format", KEY, 11, 0, "the file holds no private key we can read", "")
+EST_ERROR(KEY_TOO_EXPENSIVE, "key.too-expensive", KEY, 11, 0,
+          "the key is encrypted so that deriving its cipher key would take more work than is allowed",
+          "encrypt the key anew, with fewer iterations")
 EST_ERROR(KEY_PASSPHRASE_NEEDED, "key.passphrase-needed", KEY, 11, 0,
           "the key is encrypted and no passphrase was given", "use --pin")
 EST_ERROR(KEY_PASSPHRASE, "key.passphrase-wrong", KEY, 11, 0, "the passphrase does not open the key", "")
@@ -445,7 +491,8 @@ EST_ERROR(KEY_TOKEN_RESET, "key.token-reset", KEY, 11, 1,
 EST_ERROR(KEY_TOKEN_SESSIONS, "key.token-sessions", KEY, 11, 1, "the token has no session left for us", "")
 EST_ERROR(KEY_TOKEN_FULL, "key.token-full", KEY, 11, 0, "the token has no memory left", "")
 EST_ERROR(KEY_TOKEN_READ_ONLY, "key.token-read-only", KEY, 11, 0, "the token cannot be written to", "")
-EST_ERROR(KEY_PIN, "key.pin", KEY, 11, 0, "the PIN is wrong", "it is not tried again, so that it does not lock")
+EST_ERROR(KEY_PIN, "key.pin", KEY, 11, 0, "the PIN is wrong",
+          "it is not tried again, so that it does not lock")
 EST_ERROR(KEY_PIN_NEEDED, "key.pin-needed", KEY, 11, 0, "the token wants its PIN", "give it with --pin")
 EST_ERROR(KEY_PIN_LOCKED, "key.pin-locked", KEY, 11, 0, "the PIN is locked",
           "the token's security officer can set a new one")
@@ -453,8 +500,8 @@ EST_ERROR(KEY_PIN_FINAL_TRY, "key.pin-final-try", KEY, 11, 0,
           "one more mistake would lock the PIN, so it is not tried",
           "log in once with the right PIN by the token's own tool, then repeat")
 EST_ERROR(KEY_PIN_EXPIRED, "key.pin-expired", KEY, 11, 0, "the PIN has to be changed first", "")
-EST_ERROR(KEY_NAME_TAKEN, "key.name-taken", KEY, 11, 0,
-          "the token holds a key of this label or id already", "choose another object= in the URI")
+EST_ERROR(KEY_NAME_TAKEN, "key.name-taken", KEY, 11, 0, "the token holds a key of this label or id already",
+          "choose another object= in the URI")
 EST_ERROR(KEY_NOT_PROTECTED, "key.not-protected", KEY, 11, 0,
           "the token made a key that can be read out, so it was destroyed again", "")
 EST_ERROR(KEY_NOT_REQUEST_KEY, "key.cannot-sign", KEY, 11, 0,

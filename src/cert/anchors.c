@@ -145,13 +145,25 @@ cleanup:
     return status;
 }
 
+static bool is_blank(const uint8_t *bytes, size_t len)
+{
+    size_t i = 0;
+    while (i < len && memchr(" \t\r\n", bytes[i], 4) != NULL)
+        i++;
+    return i == len;
+}
+
 estuary_status estuary_anchors_from_bytes(const uint8_t *bytes, size_t len, estuary_anchors **out,
                                           estuary_error *err)
 {
     estuary_status status = ESTUARY_OK;
     STACK_OF(X509) *certs = NULL;
     *out = NULL;
+    if (is_blank(bytes, len))
+        EST_FAIL(EST_CONFIG_ANCHORS_FILE_EMPTY, NULL);
     EST_TRY(est_certs_parse(bytes, len, MAX_CERTS, EST_CONFIG_ANCHORS_FILE, &certs, err));
+    if (sk_X509_num(certs) == 0)
+        EST_FAIL(EST_CONFIG_ANCHORS_FORMAT, NULL);
     EST_TRY(estuary_anchors_from_certs(certs, out, err));
 cleanup:
     sk_X509_pop_free(certs, X509_free);

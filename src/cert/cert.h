@@ -29,11 +29,21 @@ estuary_status est_anchors_from_cacerts(const STACK_OF(X509) *certs, estuary_anc
                                         estuary_error *err);
 /*
  * The second step of bootstrap (E2): of certs keep the confirmed roots, new roots that a rollover
- * certificate signed by a confirmed root vouches for (RFC 4210 4.4: NewWithOld), and CA certificates that
- * chain to what is kept.
+ * certificate signed by a confirmed root vouches for at the time `at` (RFC 4210 4.4: NewWithOld), and CA
+ * certificates that chain to what is kept.
  */
 estuary_status est_anchors_from_bootstrap(const STACK_OF(X509) *certs, const estuary_anchors *confirmed,
-                                          estuary_anchors **out, estuary_error *err);
+                                          time_t at, estuary_anchors **out, estuary_error *err);
+/*
+ * From an answer that nobody has authenticated: `current` and the new roots it vouches for, with the CA
+ * certificates below all of them. ESTUARY_E_TRUST when it vouches for none.
+ */
+estuary_status est_anchors_vouched_for(const STACK_OF(X509) *certs, const estuary_anchors *current, time_t at,
+                                       estuary_anchors **out, estuary_error *err);
+
+/* confirm.c: the roots among certs whose SHA-256 is among the fingerprints; EST_TRUST_CONFIRM without any. */
+estuary_status est_anchors_confirm(const STACK_OF(X509) *certs, const char *const *fingerprints, size_t n,
+                                   estuary_anchors **out, estuary_error *err);
 
 /* names.c: RFC 6125: subjectAltName only, no CN, no partial wildcards; host may be an IP literal. */
 

@@ -132,14 +132,20 @@ static estuary_status take_result(X509_STORE_CTX *ctx, bool good, est_path *out,
     return ESTUARY_OK;
 }
 
-/* The server's own certificates first: it knows its chain. A borrowed list; free with sk_X509_free(). */
-static STACK_OF(X509) *gather(const est_path_query *query)
+/*
+ * The server's own certificates first: it knows its chain. A borrowed list; free with sk_X509_free().
+ * with_roots false: without those that could only end a path, and not in an anchor.
+ */
+static STACK_OF(X509) *gather(const est_path_query *query, bool with_roots)
 {
     STACK_OF(X509) *all = sk_X509_new_null();
     const STACK_OF(X509) *lists[] = {query->untrusted, estuary_anchors_get0_helpers(query->anchors)};
     for (size_t k = 0; all != NULL && k < 2; k++) {
         for (int i = 0; i < sk_X509_num(lists[k]); i++) {
-            if (sk_X509_push(all, sk_X509_value(lists[k], i)) > 0)
+            X509 *certificate = sk_X509_value(lists[k], i);
+            if (!with_roots && X509_self_signed(certificate, 1) == 1)
+                continue;
+            if (sk_X509_push(all, certificate) > 0)
                 continue;
             sk_X509_free(all);
             return NULL;
@@ -148,11 +154,13 @@ static STACK_OF(X509) *gather(const est_path_query *query)
     return all;
 }
 
-estuary_status est_path_find(const est_path_query *query, est_path *out, estuary_error *err)
+static estuary_status attempt(const est_path_query *query, bool with_roots, est_path *out, estuary_error *err)
 {
     estuary_status status = ESTUARY_OK;
     X509_STORE_CTX *ctx = X509_STORE_CTX_new();
-    STACK_OF(X509) *untrusted = gather(query);
+    ERR_set_mark();
+    STACK_OF(X509) *untrusted = gather(query, with_roots);
+    ERR_pop_to_mark();
     if (ctx == NULL || untrusted == NULL)
         EST_TRY(est_fail_memory(err));
     if (!set_up(ctx, query, untrusted))
@@ -169,6 +177,26 @@ cleanup:
     if (status != ESTUARY_OK)
         est_path_clear(out);
     return status;
+}
+
+/*
+ * A server in the middle of a root rollover may send its new root and NewWithOld (RFC 4210 4.4.1): OpenSSL
+ * takes the first that fits and does not come back, so a foreign root at the end is worth a second look.
+ */
+estuary_status est_path_find(const est_path_query *query, est_path *out, estuary_error *err)
+{
+    estuary_status status = attempt(query, true, out, err);
+    if (status != ESTUARY_OK || out->flaw != EST_PATH_UNKNOWN_ROOT)
+        return status;
+    est_path again = {0};
+    status = attempt(query, false, &again, err);
+    if (status != ESTUARY_OK || again.flaw == EST_PATH_UNKNOWN_ISSUER) {
+        est_path_clear(status == ESTUARY_OK ? &again : out);
+        return status;
+    }
+    est_path_clear(out);
+    *out = again;
+    return ESTUARY_OK;
 }
 
 void est_path_clear(est_path *path)

@@ -90,6 +90,7 @@ void estuary_client_free(estuary_client *client)
     if (client == NULL)
         return;
     est_http_free(client->http);
+    est_http_engine_free(client->engine);
     est_session_reset(&client->session);
     sk_X509_pop_free(client->ca_certificates, X509_free);
     estuary_config_free(client->config);
@@ -130,11 +131,12 @@ estuary_status estuary_client_csrattrs(estuary_client *client, estuary_csr_attri
                                        estuary_error *err)
 {
     estuary_exchange *exchange = NULL;
-    estuary_next next = ESTUARY_NEXT_FAILED;
     *out = NULL;
-    estuary_status status = est_client_drive(client, ESTUARY_OP_CSRATTRS, NULL, &exchange, &next, err);
-    if (status == ESTUARY_OK)
+    estuary_status status = est_client_drive(client, ESTUARY_OP_CSRATTRS, &exchange, err);
+    if (status == ESTUARY_OK) {
         *out = est_exchange_take_csr_attributes(exchange);
+        est_client_note_attributes(client, *out);
+    }
     estuary_exchange_free(exchange);
     return status;
 }

@@ -29,6 +29,7 @@ struct estuary_config {
     estuary_secret *proxy_password;
     estuary_limits *limits;
     int64_t max_wait;
+    estuary_pop pop;
     estuary_log *log;
     estuary_metrics *metrics;
     estuary_progress_fn *progress;
@@ -40,20 +41,58 @@ estuary_status est_config_dup(const estuary_config *config, estuary_config **out
 /* Forgets trust, identity and credentials: what bootstrap must not use. */
 void est_config_strip(estuary_config *config);
 
+/* Whether the server's CSR attributes ask for a channel binding. */
+typedef enum est_pop_asked { EST_POP_UNKNOWN = 0, EST_POP_NOT_ASKED, EST_POP_ASKED } est_pop_asked;
+
 struct estuary_client {
     estuary_config *config;
     est_trust trust;
     est_session session; /* of the connection in use */
     est_http *http;
+    est_http_engine *engine; /* of blocking calls; NULL before the first */
+    struct est_drive *drive; /* the exchange under way; NULL: none */
+    struct estuary_op *op;   /* of estuary_multi, from its start to its end; NULL: none */
     atomic_bool cancelled;
+    est_pop_asked pop_asked;
+    bool binds;                      /* the running enrolment's request is bound to its TLS session */
+    char bound_by[16];               /* "tls-exporter", of the last bound request */
     bool warned;                     /* that the server is not authenticated */
     STACK_OF(X509) *ca_certificates; /* of /cacerts, fetched when a chain needs them; NULL before */
 };
 
-/* drive.c: one exchange to its end, redirects included */
-estuary_status est_client_drive(estuary_client *client, estuary_operation operation,
-                                estuary_enrollment *enrollment, estuary_exchange **out, estuary_next *next,
+/* binding.c: RFC 7030 3.5 */
+
+/* Into client->binds: what the config says, the enrolment allows, and with "auto" the server asks for. */
+estuary_status est_client_decide_binding(estuary_client *client, const estuary_enrollment *enrollment,
+                                         estuary_error *err);
+/* Only the server's csrattrs can tell: they must be asked for and noted before. */
+bool est_client_must_ask_attributes(const estuary_client *client, const estuary_enrollment *enrollment);
+/* err: why none came. Whether that is an answer, too. */
+bool est_client_note_no_attributes(estuary_client *client, const estuary_error *err);
+void est_client_note_attributes(estuary_client *client, const estuary_csr_attributes *attributes);
+/* One bound request; must outlive the HTTP call. */
+typedef struct est_binding {
+    estuary_client *client;
+    estuary_exchange *exchange;
+} est_binding;
+/* Fills in what of `call` is special about a bound body. */
+estuary_status est_binding_plan(est_binding *binding, const estuary_http_request **request,
+                                est_http_call *call, estuary_error *err);
+estuary_status est_binding_sign(void *arg, SSL *ssl, uint8_t *body, size_t max, size_t *len,
                                 estuary_error *err);
+/* A refusal that may be about the binding says so. */
+estuary_status est_client_explain_refusal(const estuary_client *client, estuary_status status,
+                                          estuary_error *err);
+/* unanswered: a request left, and no whole answer came; enrollment may be NULL. */
+estuary_status est_client_note_sent(estuary_enrollment *enrollment, bool unanswered, estuary_status status,
+                                    estuary_error *err);
+
+/* drive.c: one exchange of an operation that does not enrol to its end, redirects included */
+estuary_status est_client_drive(estuary_client *client, estuary_operation operation, estuary_exchange **out,
+                                estuary_error *err);
+/* The same for an exchange that was made before. */
+estuary_status est_client_drive_exchange(estuary_client *client, estuary_operation operation,
+                                         estuary_exchange *exchange, estuary_next *next, estuary_error *err);
 estuary_status est_client_fetch_ca_certificates(estuary_client *client, STACK_OF(X509) **out,
                                                 estuary_error *err);
 

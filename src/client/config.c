@@ -99,6 +99,7 @@ estuary_status est_config_dup(const estuary_config *config, estuary_config **out
     copy->proxy_password = estuary_secret_up_ref(config->proxy_password);
     copy->limits = est_limits_dup(config->limits);
     copy->max_wait = config->max_wait;
+    copy->pop = config->pop;
     copy->log = estuary_log_up_ref(config->log);
     copy->metrics = estuary_metrics_up_ref(config->metrics);
     copy->progress = config->progress;
@@ -359,5 +360,13 @@ estuary_status estuary_config_require_fips(estuary_config *config, estuary_error
         return est_fail(err, EST_UNSUPPORTED_FIPS_ALGORITHM,
                         "the identity's key is not of a kind FIPS approves");
     config->fips = true;
+    return ESTUARY_OK;
+}
+
+estuary_status estuary_config_set_pop(estuary_config *config, estuary_pop pop, estuary_error *err)
+{
+    if (pop != ESTUARY_POP_AUTO && pop != ESTUARY_POP_REQUIRED && pop != ESTUARY_POP_OFF)
+        return est_fail(err, EST_USAGE, "a channel binding is automatic, required or off");
+    config->pop = pop;
     return ESTUARY_OK;
 }

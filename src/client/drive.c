@@ -1,72 +1,70 @@
-#include "client/client.h"
+/* One exchange to its end on an engine: send, read, judge, follow a redirect. */
+#include "client/op.h"
 
 #include <openssl/err.h>
 #include <stdio.h>
 
-struct sink {
-    estuary_http_response *response;
-};
+static void on_send(void *arg)
+{
+    est_drive *drive = arg;
+    drive->unanswered = true;
+}
 
 static estuary_status on_status(void *arg, int status, estuary_error *err)
 {
-    struct sink *sink = arg;
-    estuary_http_response_free(sink->response);
-    sink->response = NULL;
-    return estuary_http_response_new(status, &sink->response, err);
+    est_drive *drive = arg;
+    estuary_http_response_free(drive->response);
+    drive->response = NULL;
+    if (status == 401)
+        drive->unanswered = false; /* whoever asks for credentials has done nothing with the request */
+    return estuary_http_response_new(status, &drive->response, err);
 }
 
 static estuary_status on_header(void *arg, const char *name, const char *value, estuary_error *err)
 {
-    struct sink *sink = arg;
-    if (sink->response == NULL)
+    est_drive *drive = arg;
+    if (drive->response == NULL)
         return est_fail(err, EST_PROTOCOL_HTTP, NULL);
-    return estuary_http_response_add_header(sink->response, name, value, err);
+    return estuary_http_response_add_header(drive->response, name, value, err);
 }
 
 static estuary_status on_body(void *arg, const uint8_t *bytes, size_t len, estuary_error *err)
 {
-    struct sink *sink = arg;
-    if (sink->response == NULL)
+    est_drive *drive = arg;
+    if (drive->response == NULL)
         return est_fail(err, EST_PROTOCOL_HTTP, NULL);
-    return estuary_http_response_append_body(sink->response, bytes, len, err);
+    return estuary_http_response_append_body(drive->response, bytes, len, err);
 }
 
-static estuary_status send_once(estuary_client *client, estuary_exchange *exchange,
-                                estuary_http_response **out, estuary_error *err)
+/* A bound body is made when the session stands; any other now. */
+static estuary_status plan(est_binding *binding, est_http_call *call, estuary_error *err)
 {
     const estuary_http_request *request = NULL;
-    estuary_status status = estuary_exchange_request(exchange, NULL, 0, &request, err);
+    bool bound = binding->client->binds && est_exchange_enrollment(binding->exchange) != NULL;
+    estuary_status status = bound ? est_binding_plan(binding, &request, call, err)
+                                  : estuary_exchange_request(binding->exchange, NULL, 0, &request, err);
     if (status != ESTUARY_OK)
         return status;
-    struct sink sink = {0};
-    est_http_sink callbacks = {&sink, on_status, on_header, on_body};
-    est_http_call call = {.method = estuary_http_request_method(request),
-                          .url = estuary_http_request_url(request),
-                          .content_type = estuary_http_request_content_type(request),
-                          .accept = estuary_http_request_accept(request)};
-    call.body = estuary_http_request_body(request, &call.body_len);
-    status = est_http_perform(client->http, &call, &callbacks, err);
-    if (status != ESTUARY_OK)
-        status = est_trust_explain_failure(&client->session, status, err);
-    else if (!client->session.accepted)
-        status = est_fail(err, EST_TRUST, NULL); /* an answer from an unchecked session must never count */
-    if (status != ESTUARY_OK) {
-        estuary_http_response_free(sink.response);
-        return status;
-    }
-    *out = sink.response;
+    call->method = estuary_http_request_method(request);
+    call->url = estuary_http_request_url(request);
+    call->content_type = estuary_http_request_content_type(request);
+    call->accept = estuary_http_request_accept(request);
+    if (!bound)
+        call->body = estuary_http_request_body(request, &call->body_len);
     return ESTUARY_OK;
 }
 
 /* T6, E11: "refused" is another thing than "wanted and not given" */
-static estuary_status refine(const estuary_client *client, estuary_status status, estuary_error *err)
+static estuary_status refine(const estuary_client *client, const estuary_exchange *exchange,
+                             estuary_status status, estuary_error *err)
 {
-    if (est_error_code_of(err) != EST_AUTH_REQUIRED || client->config->user == NULL)
-        return status;
-    int http_status = estuary_error_http_status(err);
-    status = est_fail(err, EST_AUTH, "the server refused the user name or password");
-    est_error_set_http_status(err, http_status);
-    return status;
+    if (est_error_code_of(err) == EST_AUTH_REQUIRED && client->config->user != NULL) {
+        int http_status = estuary_error_http_status(err);
+        status = est_fail(err, EST_AUTH, "the server refused the user name or password");
+        est_error_set_http_status(err, http_status);
+    }
+    bool enrolled = est_exchange_enrollment(exchange) != NULL;
+    return enrolled ? est_client_explain_refusal(client, status, err) : status;
 }
 
 static void account(const estuary_client *client, const char *operation, estuary_status status,
@@ -104,22 +102,6 @@ static void log_answer(const estuary_client *client, const estuary_exchange *exc
             NULL);
 }
 
-static estuary_status run(estuary_client *client, estuary_exchange *exchange, estuary_next *next,
-                          estuary_error *err)
-{
-    estuary_status status = ESTUARY_OK;
-    do {
-        estuary_http_response *response = NULL;
-        status = send_once(client, exchange, &response, err);
-        if (status == ESTUARY_OK) {
-            log_answer(client, exchange, response->status);
-            status = estuary_exchange_response(exchange, response, est_now(), next, err);
-        }
-        estuary_http_response_free(response);
-    } while (status == ESTUARY_OK && *next == ESTUARY_NEXT_SEND);
-    return status == ESTUARY_OK ? status : refine(client, status, err);
-}
-
 static estuary_status check_allowed(const estuary_client *client, estuary_operation operation,
                                     const estuary_enrollment *enrollment, estuary_error *err)
 {
@@ -134,26 +116,154 @@ static estuary_status check_allowed(const estuary_client *client, estuary_operat
     return ESTUARY_OK;
 }
 
-estuary_status est_client_drive(estuary_client *client, estuary_operation operation,
-                                estuary_enrollment *enrollment, estuary_exchange **out, estuary_next *next,
+static void forget_response(est_drive *drive)
+{
+    estuary_http_response_free(drive->response);
+    drive->response = NULL;
+}
+
+static void end(est_drive *drive, estuary_status status)
+{
+    drive->running = false;
+    drive->status = status;
+    forget_response(drive);
+    account(drive->client, estuary_operation_name(drive->operation), status, drive->err);
+}
+
+static void on_done(void *arg, estuary_status status, const estuary_error *err);
+
+static estuary_status send_once(est_drive *drive)
+{
+    drive->unanswered = false;
+    drive->call = (est_http_call){0};
+    drive->sink = (est_http_sink){
+        .arg = drive, .on_send = on_send, .on_status = on_status, .on_header = on_header, .on_body = on_body};
+    drive->binding = (est_binding){drive->client, drive->exchange};
+    estuary_status status = plan(&drive->binding, &drive->call, drive->err);
+    if (status == ESTUARY_OK)
+        status = est_http_start(drive->client->http, drive->engine, &drive->call, &drive->sink, on_done,
+                                drive->err);
+    if (status == ESTUARY_OK)
+        drive->client->drive = drive;
+    return status;
+}
+
+static estuary_status judge_transfer(est_drive *drive, estuary_status status)
+{
+    est_session *session = &drive->client->session;
+    if (status != ESTUARY_OK)
+        status = est_trust_explain_failure(session, status, drive->err);
+    else if (!session->accepted)
+        status =
+            est_fail(drive->err, EST_TRUST, NULL); /* an answer from an unchecked session must never count */
+    if (status != ESTUARY_OK)
+        status = est_client_note_sent(est_exchange_enrollment(drive->exchange), drive->unanswered, status,
+                                      drive->err);
+    return status;
+}
+
+static void on_done(void *arg, estuary_status status, const estuary_error *err)
+{
+    estuary_client *client = arg;
+    est_drive *drive = client->drive;
+    client->drive = NULL;
+    if (status != ESTUARY_OK)
+        est_error_copy(drive->err, err);
+    status = judge_transfer(drive, status);
+    if (status == ESTUARY_OK) {
+        log_answer(client, drive->exchange, drive->response->status);
+        status =
+            estuary_exchange_response(drive->exchange, drive->response, est_now(), &drive->next, drive->err);
+    }
+    forget_response(drive);
+    if (status == ESTUARY_OK && drive->next == ESTUARY_NEXT_SEND) {
+        status = send_once(drive);
+        if (status == ESTUARY_OK)
+            return;
+    }
+    end(drive, status == ESTUARY_OK ? status : refine(client, drive->exchange, status, drive->err));
+    drive->on_over(drive->arg);
+}
+
+void est_drive_begin(est_drive *drive, estuary_operation operation, estuary_enrollment *enrollment,
+                     estuary_exchange *exchange)
+{
+    const estuary_config *config = drive->client->config;
+    estuary_status status = ESTUARY_OK;
+    bool lent = drive->lent && exchange != NULL;
+    est_drive_reset(drive);
+    drive->lent = lent;
+    drive->operation = operation;
+    drive->exchange = exchange;
+    status = check_allowed(drive->client, operation, enrollment, drive->err);
+    if (status == ESTUARY_OK && exchange == NULL)
+        status = estuary_exchange_new(operation, config->server, enrollment, config->limits, &drive->exchange,
+                                      drive->err);
+    if (status == ESTUARY_OK) {
+        status = send_once(drive);
+        if (status != ESTUARY_OK)
+            status = refine(drive->client, drive->exchange, status, drive->err);
+    }
+    if (status == ESTUARY_OK)
+        drive->running = true;
+    else
+        end(drive, status);
+}
+
+void est_drive_reset(est_drive *drive)
+{
+    if (drive->running) {
+        est_http_abort(drive->client->http);
+        drive->client->drive = NULL;
+        drive->running = false;
+    }
+    forget_response(drive);
+    if (!drive->lent)
+        estuary_exchange_free(drive->exchange);
+    drive->exchange = NULL;
+    drive->next = ESTUARY_NEXT_FAILED;
+    drive->status = ESTUARY_E_NETWORK;
+    if (drive->err != NULL)
+        estuary_error_clear(drive->err);
+}
+
+static estuary_status run_to_end(est_op *op, estuary_next *next, estuary_error *err)
+{
+    estuary_status status = est_op_run(op, err);
+    *next = status == ESTUARY_OK ? op->drive.next : ESTUARY_NEXT_FAILED;
+    return status;
+}
+
+estuary_status est_client_drive(estuary_client *client, estuary_operation operation, estuary_exchange **out,
                                 estuary_error *err)
 {
-    estuary_error *own = err == NULL ? estuary_error_new() : err; /* the log wants the sentence, too */
+    est_op op;
+    estuary_next next = ESTUARY_NEXT_FAILED;
     *out = NULL;
-    *next = ESTUARY_NEXT_FAILED;
-    estuary_status status = check_allowed(client, operation, enrollment, own);
-    if (status == ESTUARY_OK)
-        status = estuary_exchange_new(operation, client->config->server, enrollment, client->config->limits,
-                                      out, own);
-    if (status == ESTUARY_OK)
-        status = run(client, *out, next, own);
-    account(client, estuary_operation_name(operation), status, own);
-    if (status != ESTUARY_OK) {
-        estuary_exchange_free(*out);
-        *out = NULL;
+    estuary_status status = est_op_init(&op, client, operation, NULL, err);
+    if (status != ESTUARY_OK)
+        return status;
+    status = run_to_end(&op, &next, err);
+    if (status == ESTUARY_OK) {
+        *out = op.drive.exchange;
+        op.drive.exchange = NULL;
     }
-    if (own != err)
-        estuary_error_free(own);
+    est_op_clear(&op);
+    return status;
+}
+
+estuary_status est_client_drive_exchange(estuary_client *client, estuary_operation operation,
+                                         estuary_exchange *exchange, estuary_next *next, estuary_error *err)
+{
+    est_op op;
+    *next = ESTUARY_NEXT_FAILED;
+    estuary_status status = est_op_init(&op, client, operation, NULL, err);
+    if (status != ESTUARY_OK)
+        return status;
+    op.drive.exchange = exchange;
+    op.drive.lent = true;
+    status = run_to_end(&op, next, err);
+    est_op_clear(&op);
     return status;
 }
 
@@ -161,9 +271,8 @@ estuary_status est_client_fetch_ca_certificates(estuary_client *client, STACK_OF
                                                 estuary_error *err)
 {
     estuary_exchange *exchange = NULL;
-    estuary_next next = ESTUARY_NEXT_FAILED;
     *out = NULL;
-    estuary_status status = est_client_drive(client, ESTUARY_OP_CACERTS, NULL, &exchange, &next, err);
+    estuary_status status = est_client_drive(client, ESTUARY_OP_CACERTS, &exchange, err);
     if (status == ESTUARY_OK) {
         *out = X509_chain_up_ref((STACK_OF(X509) *)estuary_exchange_get0_certs(exchange));
         if (*out == NULL)

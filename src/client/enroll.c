@@ -1,39 +1,10 @@
-#include "client/client.h"
+/* What an enrolment needs besides its exchanges: its checks, its record, its end. */
+#include "client/op.h"
 
 #include <openssl/err.h>
-#include <string.h>
 
-#define NAP_MS 100
-
-static void nap(void)
-{
-    struct timespec time = {.tv_nsec = NAP_MS * 1000000L};
-    (void)nanosleep(&time, NULL);
-}
-
-static estuary_status wait_until(estuary_client *client, time_t at, estuary_error *err)
-{
-    int64_t said = 0;
-    while (est_now() <= at) { /* the clock counts whole seconds: never earlier than the server said */
-        if (atomic_load(&client->cancelled))
-            return est_fail(err, EST_CANCELLED, NULL);
-        int64_t now = est_monotonic_ms();
-        if (client->config->progress != NULL && now - said >= 1000) {
-            char what[128];
-            said = now;
-            char *text = est_printf("waiting for the server to issue, next try in %lld s",
-                                    (long long)(at - est_now()));
-            est_text_sanitise(text == NULL ? "" : text, text == NULL ? 0 : strlen(text), what, sizeof(what));
-            est_free(text);
-            client->config->progress(client->config->progress_arg, what);
-        }
-        nap();
-    }
-    return ESTUARY_OK;
-}
-
-static estuary_status still_pending(const estuary_client *client, const estuary_enrollment *enrollment,
-                                    estuary_error *err)
+estuary_status est_enroll_still_pending(const estuary_client *client, const estuary_enrollment *enrollment,
+                                        estuary_error *err)
 {
     char at[EST_TIME_TEXT_SIZE];
     est_time_format(enrollment->retry_at, at);
@@ -47,22 +18,22 @@ static estuary_status still_pending(const estuary_client *client, const estuary_
     return status;
 }
 
+bool est_enroll_needs_cas(const estuary_client *client)
+{
+    return !estuary_anchors_is_explicit(client->config->anchors) && client->ca_certificates == NULL;
+}
+
 /*
  * The anchors an issued certificate must chain to: explicit ones as they are. The system's store says which
  * server to talk to, not whose certificates to accept: then /cacerts of that server decides (RFC 7030 4.1.3).
  */
-static estuary_status anchors_for_check(estuary_client *client, estuary_anchors **out, estuary_error *err)
+static estuary_status anchors_for_check(const estuary_client *client, estuary_anchors **out,
+                                        estuary_error *err)
 {
-    if (estuary_anchors_is_explicit(client->config->anchors)) {
-        *out = estuary_anchors_up_ref(client->config->anchors);
-        return ESTUARY_OK;
-    }
-    if (client->ca_certificates == NULL) {
-        estuary_status status = est_client_fetch_ca_certificates(client, &client->ca_certificates, err);
-        if (status != ESTUARY_OK)
-            return status;
-    }
-    return est_anchors_from_cacerts(client->ca_certificates, out, err);
+    if (!estuary_anchors_is_explicit(client->config->anchors))
+        return est_anchors_from_cacerts(client->ca_certificates, out, err);
+    *out = estuary_anchors_up_ref(client->config->anchors);
+    return ESTUARY_OK;
 }
 
 static bool chain_failed(const estuary_enrollment *enrollment)
@@ -71,25 +42,32 @@ static bool chain_failed(const estuary_enrollment *enrollment)
            estuary_findings_of(enrollment->findings, "chain") != ESTUARY_FINDING_PASS;
 }
 
-static estuary_status check(estuary_client *client, estuary_enrollment *enrollment, estuary_error *err)
+/* The chain of the certificate, or that of who signed its private key (RFC 7030 4.4.2), may end too early. */
+static bool needs_ca_certificates(const estuary_enrollment *enrollment, estuary_status status,
+                                  const estuary_error *err)
+{
+    est_code code = est_error_code_of(err);
+    return (status == ESTUARY_E_CERTIFICATE && chain_failed(enrollment)) || code == EST_PROTOCOL_KEY_SIGNER ||
+           code == EST_PROTOCOL_KEY_SIGNATURE;
+}
+
+estuary_status est_enroll_check(estuary_client *client, estuary_enrollment *enrollment, bool *again,
+                                estuary_error *err)
 {
     estuary_anchors *anchors = NULL;
+    *again = false;
     estuary_status status = anchors_for_check(client, &anchors, err);
     if (status != ESTUARY_OK)
         return status;
     status = estuary_enrollment_check(enrollment, anchors, client->ca_certificates, est_now(),
                                       client->config->limits, err);
-    /* RFC 7030 4.2.3: the answer holds the certificate alone; the CA certificates above it are in /cacerts */
-    if (status == ESTUARY_E_CERTIFICATE && client->ca_certificates == NULL && chain_failed(enrollment) &&
-        est_client_fetch_ca_certificates(client, &client->ca_certificates, NULL) == ESTUARY_OK)
-        status = estuary_enrollment_check(enrollment, anchors, client->ca_certificates, est_now(),
-                                          client->config->limits, err);
+    *again = client->ca_certificates == NULL && needs_ca_certificates(enrollment, status, err);
     estuary_anchors_free(anchors);
     return status;
 }
 
-static void record(const estuary_client *client, const estuary_enrollment *enrollment, estuary_status status,
-                   const estuary_error *err)
+void est_enroll_record(const estuary_client *client, const estuary_enrollment *enrollment,
+                       estuary_status status, const estuary_error *err)
 {
     char *subject = NULL;
     const char *url = estuary_server_url(enrollment->server);
@@ -109,53 +87,57 @@ static void record(const estuary_client *client, const estuary_enrollment *enrol
 }
 
 /* A refusal that asking again cannot change ends a pending request, too. */
-static void settle(estuary_enrollment *enrollment, estuary_status status, const estuary_error *err)
+void est_enroll_settle(estuary_enrollment *enrollment, estuary_status status, const estuary_error *err)
 {
     if (status == ESTUARY_E_CERTIFICATE || (status == ESTUARY_E_SERVER && !estuary_error_retryable(err)))
         enrollment->state = ESTUARY_STATE_FAILED;
 }
 
-static estuary_status ask(estuary_client *client, estuary_enrollment *enrollment, estuary_error *err)
+estuary_status est_enroll_prepare_fullcmc(estuary_client *client, estuary_enrollment *enrollment,
+                                          estuary_error *err)
 {
-    time_t deadline = est_now() + (time_t)client->config->max_wait;
-    for (;;) {
-        estuary_exchange *exchange = NULL;
-        estuary_next next = ESTUARY_NEXT_FAILED;
-        estuary_status status =
-            est_client_drive(client, enrollment->operation, enrollment, &exchange, &next, err);
-        estuary_exchange_free(exchange);
-        if (status != ESTUARY_OK || next != ESTUARY_NEXT_WAIT)
-            return status;
-        if (enrollment->retry_at > deadline)
-            return still_pending(client, enrollment, err);
-        status = wait_until(client, enrollment->retry_at, err);
-        if (status != ESTUARY_OK)
-            return status;
-    }
+    estuary_anchors *anchors = NULL;
+    const estuary_config *config = client->config;
+    estuary_status status = anchors_for_check(client, &anchors, err);
+    if (status == ESTUARY_OK)
+        status = estuary_enrollment_set_cmc_trust(enrollment, anchors, client->ca_certificates,
+                                                  estuary_anchors_is_explicit(config->anchors), err);
+    if (status == ESTUARY_OK && config->identity != NULL)
+        status = estuary_enrollment_set_cmc_signer(enrollment, config->identity, config->identity_chain,
+                                                   config->identity_key, err);
+    estuary_anchors_free(anchors);
+    return status;
 }
 
-static estuary_status resume(estuary_client *client, estuary_enrollment *enrollment, estuary_error *err)
+estuary_status est_enroll_allowed(const estuary_client *client, const estuary_enrollment *enrollment,
+                                  estuary_error *err)
 {
     if (!est_server_equal(enrollment->server, client->config->server))
         return est_fail(err, EST_USAGE, "the enrolment is for another server or label");
     if (enrollment->state != ESTUARY_STATE_READY && enrollment->state != ESTUARY_STATE_PENDING)
         return est_fail(err, EST_USAGE, "the enrolment is over");
-    estuary_status status = ask(client, enrollment, err);
-    if (status == ESTUARY_OK) {
-        status = check(client, enrollment, err);
-        record(client, enrollment, status, err);
-    }
-    settle(enrollment, status, err);
-    return status;
+    return ESTUARY_OK;
+}
+
+bool est_enroll_is_kept(const estuary_enrollment *enrollment, estuary_status status)
+{
+    if (enrollment == NULL)
+        return false;
+    return status == ESTUARY_OK || status == ESTUARY_E_PENDING ||
+           (estuary_enrollment_maybe_sent(enrollment) &&
+            (status == ESTUARY_E_NETWORK || status == ESTUARY_E_CANCELLED)) ||
+           (status == ESTUARY_E_CERTIFICATE && enrollment->certificate != NULL);
 }
 
 estuary_status estuary_client_resume(estuary_client *client, estuary_enrollment *enrollment,
                                      estuary_error *err)
 {
-    estuary_error *own = err == NULL ? estuary_error_new() : err; /* settle() and the log need the code */
-    estuary_status status = resume(client, enrollment, own);
-    if (own != err)
-        estuary_error_free(own);
+    est_op op;
+    estuary_status status = est_op_init(&op, client, enrollment->operation, enrollment, err);
+    if (status != ESTUARY_OK)
+        return status;
+    status = est_op_run(&op, err);
+    est_op_clear(&op);
     return status;
 }
 
@@ -168,9 +150,7 @@ static estuary_status enroll(estuary_client *client, estuary_operation operation
         estuary_enrollment_new(operation, client->config->server, request, &enrollment, err);
     if (status == ESTUARY_OK)
         status = estuary_client_resume(client, enrollment, err);
-    bool keep = status == ESTUARY_OK || status == ESTUARY_E_PENDING ||
-                (status == ESTUARY_E_CERTIFICATE && enrollment != NULL && enrollment->certificate != NULL);
-    if (keep)
+    if (est_enroll_is_kept(enrollment, status))
         *out = enrollment;
     else
         estuary_enrollment_free(enrollment);
@@ -187,4 +167,16 @@ estuary_status estuary_client_reenroll(estuary_client *client, const estuary_req
                                        estuary_enrollment **out, estuary_error *err)
 {
     return enroll(client, ESTUARY_OP_SIMPLEREENROLL, request, out, err);
+}
+
+estuary_status estuary_client_fullcmc(estuary_client *client, const estuary_request *request,
+                                      estuary_enrollment **out, estuary_error *err)
+{
+    return enroll(client, ESTUARY_OP_FULLCMC, request, out, err);
+}
+
+estuary_status estuary_client_serverkeygen(estuary_client *client, const estuary_request *request,
+                                           estuary_enrollment **out, estuary_error *err)
+{
+    return enroll(client, ESTUARY_OP_SERVERKEYGEN, request, out, err);
 }

@@ -17,24 +17,6 @@ estuary_status est_answer_check_bounds(const estuary_http_response *response, co
     return ESTUARY_OK;
 }
 
-/* Mark-up carries nothing for a terminal; what stands between the tags does. */
-static size_t without_tags(const uint8_t *in, size_t len, uint8_t *out, size_t size)
-{
-    size_t used = 0;
-    bool inside = false;
-    for (size_t i = 0; i < len && used < size; i++) {
-        if (in[i] == '<') {
-            inside = true;
-            out[used++] = ' ';
-        } else if (in[i] == '>' && inside) {
-            inside = false;
-        } else if (!inside) {
-            out[used++] = in[i];
-        }
-    }
-    return used;
-}
-
 /* E11: the server's own words, bounded and without control bytes; "" when it sent nothing readable */
 static void server_text(const estuary_http_response *response, const estuary_limits *limits,
                         char out[TEXT_MAX])
@@ -51,7 +33,7 @@ static void server_text(const estuary_http_response *response, const estuary_lim
         max = TEXT_MAX;
     if (type != NULL && strcmp(media.type, "text/html") == 0) {
         uint8_t plain[4 * TEXT_MAX];
-        size_t len = without_tags(response->body.data, response->body.len, plain, sizeof(plain));
+        size_t len = est_html_text(response->body.data, response->body.len, plain, sizeof(plain));
         est_text_sanitise(plain, len, out, max);
     } else {
         est_text_sanitise(response->body.data, response->body.len, out, max);

@@ -1,4 +1,5 @@
-#include "est/est.h"
+#include "est/fullcmc.h"
+#include "est/serverkeygen.h"
 
 #include <openssl/err.h>
 #include <string.h>
@@ -46,9 +47,18 @@ static estuary_status take_request(estuary_enrollment *enrollment, const estuary
     enrollment->csr = est_csr_dup(request->csr);
     if (enrollment->csr == NULL)
         return est_fail_memory(err);
+    estuary_status status = est_decrypt_add_attributes(&enrollment->decrypt, enrollment->csr, err);
+    if (status != ESTUARY_OK)
+        return status;
     if (EVP_PKEY_up_ref(request->key) != 1)
         return est_fail_openssl(err, EST_CRYPTO, NULL);
     enrollment->key = request->key;
+    /* RFC 5272 3.2: the name of a signer that has no certificate yet */
+    if (enrollment->cmc != NULL) {
+        status = est_cmc_add_key_identifier(enrollment->csr, enrollment->key, err);
+        if (status != ESTUARY_OK)
+            return status;
+    }
     return est_enrollment_sign(enrollment, NULL, 0, err);
 }
 
@@ -79,6 +89,9 @@ estuary_status estuary_enrollment_new(estuary_operation operation, const estuary
         if (enrollment->old == NULL)
             EST_FAIL_OPENSSL(EST_CRYPTO, NULL);
     }
+    if (operation == ESTUARY_OP_FULLCMC)
+        EST_TRY(est_cmc_new(request, &enrollment->cmc, err));
+    EST_TRY(est_keygen_prepare(enrollment, request, err));
     EST_TRY(take_request(enrollment, request, err));
     /* what we signed ourselves was verified with its public half right then */
     EST_TRY(est_csr_refuse_broken(enrollment->request, enrollment->csr != NULL, err));
@@ -105,6 +118,8 @@ void estuary_enrollment_free(estuary_enrollment *enrollment)
     sk_X509_pop_free(enrollment->others, X509_free);
     sk_X509_pop_free(enrollment->chain, X509_free);
     estuary_findings_free(enrollment->findings);
+    est_cmc_free(enrollment->cmc);
+    est_keygen_clear(enrollment);
     est_free(enrollment);
 }
 
@@ -138,9 +153,23 @@ estuary_status est_enrollment_sign(estuary_enrollment *enrollment, const uint8_t
     X509_REQ_free(enrollment->request);
     enrollment->request = request;
     enrollment->bound = binding_len > 0;
+    est_cmc_forget_message(enrollment->cmc);
 
 cleanup:
     return status;
+}
+
+/* RFC 7030 4.4.1: with serverkeygen the request's key counts for nothing, the server's does */
+static EVP_PKEY *expected_key(const estuary_enrollment *enrollment)
+{
+    return enrollment->operation == ESTUARY_OP_SERVERKEYGEN ? enrollment->generated
+                                                            : X509_REQ_get0_pubkey(enrollment->request);
+}
+
+bool est_enrollment_can_bind(const estuary_enrollment *enrollment)
+{
+    return enrollment->csr != NULL && enrollment->key != NULL &&
+           (enrollment->cmc == NULL || !enrollment->cmc->crmf);
 }
 
 static bool same_certificate(const X509 *a, const X509 *b)
@@ -152,7 +181,7 @@ static bool same_certificate(const X509 *a, const X509 *b)
 static estuary_status find_ours(const estuary_enrollment *enrollment, const STACK_OF(X509) *certs, int *index,
                                 estuary_error *err)
 {
-    const EVP_PKEY *ours = X509_REQ_get0_pubkey(enrollment->request);
+    const EVP_PKEY *ours = expected_key(enrollment);
     bool saw_old = false;
     *index = -1;
     if (ours == NULL)
@@ -172,9 +201,18 @@ static estuary_status find_ours(const estuary_enrollment *enrollment, const STAC
             *index = i;
     }
     ERR_clear_error(); /* of keys that could not be compared */
+    if (*index < 0 && enrollment->operation == ESTUARY_OP_SERVERKEYGEN)
+        return est_fail(err, EST_CERT_KEY_DIFFERS,
+                        "no certificate in the answer is for the private key that the server sent");
     if (*index < 0)
         return est_fail(err, saw_old ? EST_CERT_NOT_NEW : EST_CERT_KEY_DIFFERS, NULL);
     return ESTUARY_OK;
+}
+
+/* A shortage of memory says nothing about the certificate: what was to be done can be done again. */
+static bool is_verdict(estuary_status status)
+{
+    return status != ESTUARY_E_MEMORY && status != ESTUARY_E_CRYPTO && status != ESTUARY_E_USAGE;
 }
 
 estuary_status est_enrollment_take_certs(estuary_enrollment *enrollment, STACK_OF(X509) *certs,
@@ -183,7 +221,8 @@ estuary_status est_enrollment_take_certs(estuary_enrollment *enrollment, STACK_O
     int index = -1;
     estuary_status status = find_ours(enrollment, certs, &index, err);
     if (status != ESTUARY_OK) {
-        enrollment->state = ESTUARY_STATE_FAILED;
+        if (is_verdict(status))
+            enrollment->state = ESTUARY_STATE_FAILED;
         return status;
     }
     STACK_OF(X509) *others = X509_chain_up_ref(certs);
@@ -198,9 +237,10 @@ estuary_status est_enrollment_take_certs(estuary_enrollment *enrollment, STACK_O
 }
 
 /* Leaf's issuer first, no root: what is sent along in a TLS handshake */
-static estuary_status keep_chain(estuary_enrollment *enrollment, estuary_error *err)
+static estuary_status keep_chain(estuary_enrollment *enrollment, const estuary_findings *findings,
+                                 estuary_error *err)
 {
-    STACK_OF(X509) *chain = X509_chain_up_ref((STACK_OF(X509) *)est_findings_get0_path(enrollment->findings));
+    STACK_OF(X509) *chain = X509_chain_up_ref((STACK_OF(X509) *)est_findings_get0_path(findings));
     if (chain == NULL)
         return est_fail_openssl(err, EST_CRYPTO, NULL);
     X509_free(sk_X509_shift(chain));
@@ -222,6 +262,20 @@ static estuary_status make_helpers(const estuary_enrollment *enrollment, const S
     return ESTUARY_OK;
 }
 
+/* Takes the findings. Without a verdict everything stays as it was, so that the check can be repeated. */
+static void conclude(estuary_enrollment *enrollment, estuary_status status, estuary_state before,
+                     estuary_findings *findings)
+{
+    if (!is_verdict(status)) {
+        enrollment->state = before;
+    } else if (findings != NULL) {
+        estuary_findings_free(enrollment->findings);
+        enrollment->findings = findings;
+        return;
+    }
+    estuary_findings_free(findings);
+}
+
 estuary_status estuary_enrollment_check(estuary_enrollment *enrollment, const estuary_anchors *anchors,
                                         const STACK_OF(X509) *helpers, time_t now,
                                         const estuary_limits *limits, estuary_error *err)
@@ -230,6 +284,7 @@ estuary_status estuary_enrollment_check(estuary_enrollment *enrollment, const es
     estuary_expectation *expectation = NULL;
     estuary_findings *findings = NULL;
     STACK_OF(X509) *untrusted = NULL;
+    const estuary_state before = enrollment->state;
     enrollment->state = ESTUARY_STATE_FAILED;
     if (enrollment->certificate == NULL)
         EST_FAIL(EST_USAGE, "no certificate has been issued yet");
@@ -237,21 +292,21 @@ estuary_status estuary_enrollment_check(estuary_enrollment *enrollment, const es
         EST_FAIL(EST_USAGE_NO_TRUST, NULL);
     EST_TRY(make_helpers(enrollment, helpers, &untrusted, err));
     EST_TRY(estuary_expectation_new(&expectation, err));
-    EST_TRY(estuary_expectation_set_key(expectation, X509_REQ_get0_pubkey(enrollment->request), err));
+    EST_TRY(estuary_expectation_set_key(expectation, expected_key(enrollment), err));
     est_expectation_lend_request(expectation, enrollment->request);
     EST_TRY(estuary_expectation_set_anchors(expectation, anchors, untrusted, err));
     EST_TRY(estuary_expectation_set_limits(expectation, limits, err));
     estuary_expectation_set_time(expectation, now);
     EST_TRY(estuary_cert_check(enrollment->certificate, expectation, &findings, err));
-    estuary_findings_free(enrollment->findings);
-    enrollment->findings = findings;
     EST_TRY(estuary_findings_to_error(findings, err));
     if (!estuary_findings_acceptable(findings))
         EST_FAIL(EST_CERT, NULL);
-    EST_TRY(keep_chain(enrollment, err));
+    EST_TRY(est_keygen_check_signer(enrollment, findings, anchors, untrusted, now, limits, err));
+    EST_TRY(keep_chain(enrollment, findings, err));
     enrollment->state = ESTUARY_STATE_ISSUED;
 
 cleanup:
+    conclude(enrollment, status, before, findings);
     sk_X509_pop_free(untrusted, X509_free);
     estuary_expectation_free(expectation);
     return status;
@@ -275,6 +330,11 @@ const estuary_server *estuary_enrollment_get0_server(const estuary_enrollment *e
 const X509_REQ *estuary_enrollment_get0_request(const estuary_enrollment *enrollment)
 {
     return enrollment->request;
+}
+
+bool estuary_enrollment_maybe_sent(const estuary_enrollment *enrollment)
+{
+    return enrollment != NULL && enrollment->maybe_sent;
 }
 
 time_t estuary_enrollment_retry_at(const estuary_enrollment *enrollment)

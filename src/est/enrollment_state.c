@@ -1,5 +1,6 @@
 /* An enrolment across a restart (E7): everything but the key, as JSON. */
-#include "est/est.h"
+#include "est/fullcmc.h"
+#include "est/serverkeygen.h"
 
 #include <jansson.h>
 #include <openssl/err.h>
@@ -82,7 +83,13 @@ estuary_status estuary_enrollment_save(const estuary_enrollment *enrollment, uin
         status = est_fail_memory(err);
         goto cleanup;
     }
+    if (enrollment->maybe_sent && json_object_set_new(object, "sent", json_true()) != 0) {
+        status = est_fail_memory(err);
+        goto cleanup;
+    }
     EST_TRY(put_certs(object, enrollment, err));
+    EST_TRY(est_cmc_save(enrollment->cmc, object, err));
+    EST_TRY(est_keygen_save(enrollment, object, err));
     EST_TRY(dump(object, out, len, err));
 
 cleanup:
@@ -168,6 +175,7 @@ static estuary_status load_values(json_t *object, estuary_enrollment *enrollment
     enrollment->retry_at = (time_t)retry_at;
     enrollment->polls = polls;
     enrollment->bound = bound != 0;
+    enrollment->maybe_sent = json_is_true(json_object_get(object, "sent"));
     estuary_status status =
         estuary_server_parse(server, label[0] == '\0' ? NULL : label, &enrollment->server, err);
     return status == ESTUARY_OK || status == ESTUARY_E_MEMORY ? status
@@ -215,6 +223,8 @@ estuary_status estuary_enrollment_load(const uint8_t *bytes, size_t len, EVP_PKE
     EST_TRY(load_values(object, enrollment, err));
     EST_TRY(load_request(object, enrollment, err));
     EST_TRY(load_old(object, enrollment, err));
+    EST_TRY(est_keygen_load(object, enrollment, err));
+    EST_TRY(est_cmc_load(object, enrollment->operation == ESTUARY_OP_FULLCMC, &enrollment->cmc, err));
     EST_TRY(attach_key(enrollment, key, err));
     *out = enrollment;
     enrollment = NULL;

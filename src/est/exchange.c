@@ -49,6 +49,7 @@ void estuary_exchange_free(estuary_exchange *exchange)
     est_free(exchange->url);
     sk_X509_pop_free(exchange->certs, X509_free);
     estuary_csr_attributes_free(exchange->attributes);
+    estuary_renewal_info_free(exchange->renewal_info);
     est_free(exchange);
 }
 
@@ -62,6 +63,37 @@ estuary_status est_exchange_set_body(estuary_exchange *exchange, const uint8_t *
     return status;
 }
 
+static void describe(estuary_exchange *exchange)
+{
+    exchange->request.method = exchange->operation->method;
+    exchange->request.url = exchange->url;
+    exchange->request.content_type = exchange->operation->content_type;
+    exchange->request.accept = exchange->operation->accept;
+}
+
+/*
+ * What a binding adds, in base64: an attribute of up to 61 bytes, longer lengths around it, and an ECDSA
+ * signature that happens to be longer than the last one. What is left over is sent as white space (RFC
+ * 8951 3.1).
+ */
+#define BINDING_GROWTH 256
+
+estuary_status est_exchange_plan_bound(estuary_exchange *exchange, const estuary_http_request **out,
+                                       size_t *body_max, estuary_error *err)
+{
+    *out = NULL;
+    *body_max = 0;
+    if (exchange->done || exchange->operation->build == NULL)
+        return est_fail(err, EST_USAGE, "this exchange has nothing to bind");
+    describe(exchange);
+    estuary_status status = exchange->operation->build(exchange, err);
+    if (status != ESTUARY_OK)
+        return status;
+    *out = &exchange->request;
+    *body_max = exchange->request.body_len + BINDING_GROWTH;
+    return ESTUARY_OK;
+}
+
 estuary_status estuary_exchange_request(estuary_exchange *exchange, const uint8_t *binding,
                                         size_t binding_len, const estuary_http_request **out,
                                         estuary_error *err)
@@ -70,10 +102,7 @@ estuary_status estuary_exchange_request(estuary_exchange *exchange, const uint8_
     *out = NULL;
     if (exchange->done)
         return est_fail(err, EST_USAGE, "this exchange is over");
-    exchange->request.method = exchange->operation->method;
-    exchange->request.url = exchange->url;
-    exchange->request.content_type = exchange->operation->content_type;
-    exchange->request.accept = exchange->operation->accept;
+    describe(exchange);
     if (exchange->enrollment != NULL) {
         /* RFC 7030 3.5: a binding is good for one session only, so what was bound is signed again */
         if (binding_len == 0 && exchange->enrollment->bound)
@@ -116,20 +145,24 @@ static bool is_redirect(int status)
     return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
-static estuary_status pending(estuary_exchange *x, const estuary_http_response *response, time_t now,
-                              estuary_error *err)
+estuary_status est_exchange_wait(estuary_exchange *x, time_t at, estuary_error *err)
 {
     estuary_enrollment *e = x->enrollment;
-    time_t at = 0;
-    estuary_status status = est_answer_retry_at(response, x->limits, now, &at, err);
-    if (status != ESTUARY_OK)
-        return status;
     if (e->polls >= estuary_limits_get(x->limits, ESTUARY_LIMIT_POLLS))
         return est_fail(err, EST_PENDING_GIVE_UP, NULL);
     e->polls++;
     e->retry_at = at;
     e->state = ESTUARY_STATE_PENDING;
+    x->waits = true;
     return ESTUARY_OK;
+}
+
+static estuary_status pending(estuary_exchange *x, const estuary_http_response *response, time_t now,
+                              estuary_error *err)
+{
+    time_t at = 0;
+    estuary_status status = est_answer_retry_at(response, x->limits, now, &at, err);
+    return status == ESTUARY_OK ? est_exchange_wait(x, at, err) : status;
 }
 
 static estuary_status judge(estuary_exchange *x, const estuary_http_response *response, time_t now,
@@ -143,14 +176,14 @@ static estuary_status judge(estuary_exchange *x, const estuary_http_response *re
         return x->operation->read(x, response, err);
     if (x->operation->absent_is_empty && (response->status == 204 || response->status == 404))
         return x->operation->read(x, NULL, err); /* RFC 7030 4.5.2 */
-    if (response->status == 202 && x->operation->enrolls) {
-        *next = ESTUARY_NEXT_WAIT;
+    if (response->status == 202 && x->operation->enrolls)
         return pending(x, response, now, err);
-    }
     if (is_redirect(response->status)) {
         *next = ESTUARY_NEXT_SEND;
         return redirect(x, response, err);
     }
+    if (response->status >= 400 && x->operation->read_refusal != NULL)
+        return x->operation->read_refusal(x, response, err);
     return est_answer_refusal(response, x->limits, now, err);
 }
 
@@ -162,7 +195,11 @@ estuary_status estuary_exchange_response(estuary_exchange *exchange, const estua
         return est_fail(err, EST_USAGE, "an answer without a request");
     exchange->sent = false;
     ERR_clear_error();
+    exchange->waits = false;
+    exchange->now = now;
     estuary_status status = judge(exchange, response, now, next, err);
+    if (exchange->waits)
+        *next = ESTUARY_NEXT_WAIT;
     if (status != ESTUARY_OK) {
         *next = ESTUARY_NEXT_FAILED;
         est_error_set_http_status(err, response->status);
@@ -191,4 +228,9 @@ estuary_csr_attributes *est_exchange_take_csr_attributes(estuary_exchange *excha
 const char *est_exchange_url(const estuary_exchange *exchange)
 {
     return exchange->url;
+}
+
+estuary_enrollment *est_exchange_enrollment(const estuary_exchange *exchange)
+{
+    return exchange->enrollment;
 }

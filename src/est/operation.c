@@ -1,4 +1,5 @@
-#include "est/exchange.h"
+#include "est/fullcmc.h"
+#include "est/serverkeygen.h"
 
 #include <string.h>
 
@@ -40,6 +41,33 @@ static const est_operation table[] = {
      .enrolls = true,
      .build = est_simple_build,
      .read = est_simple_read},
+    {.operation = ESTUARY_OP_SERVERKEYGEN,
+     .name = "serverkeygen",
+     .method = "POST",
+     .content_type = "application/pkcs10",
+     .accept = "multipart/mixed",
+     .answer_type = "multipart/mixed",
+     .enrolls = true,
+     .build = est_serverkeygen_build,
+     .read = est_serverkeygen_read},
+    {.operation = ESTUARY_OP_FULLCMC,
+     .name = "fullcmc",
+     .method = "POST",
+     .content_type = "application/pkcs7-mime; smime-type=CMC-request", /* RFC 7030 4.3.1 */
+     .accept = PKCS7,
+     .answer_type = PKCS7,
+     .enrolls = true,
+     .build = est_fullcmc_build,
+     .read = est_fullcmc_read,
+     .read_refusal = est_fullcmc_read_refusal},
+    {.operation = ESTUARY_OP_RENEWAL_INFO,
+     .name = "renewal-info",
+     .method = "GET",
+     .accept = "application/json",
+     .answer_type = "application/json",
+     .absent_is_empty = true,
+     .build = est_renewal_info_build,
+     .read = est_renewal_info_read},
 };
 
 /* RFC 7030 3.2.2, and what later documents added */

@@ -16,6 +16,9 @@ void estuary_request_free(estuary_request *request)
     EVP_PKEY_free(request->key);
     X509_REQ_free(request->signed_request);
     X509_free(request->old);
+    est_decrypt_clear(&request->decrypt);
+    est_free(request->cmc_identity);
+    estuary_secret_free(request->cmc_secret);
     est_free(request);
 }
 

@@ -1,11 +1,8 @@
-/* The transfer itself: one curl multi handle driven by one easy handle. */
-#include "http/http.h"
+/* A link: one identity's transfers, one at a time, on somebody's engine. */
+#include "http/engine.h"
 #include "http/transfer.h"
 
-#include <curl/curl.h>
 #include <string.h>
-
-#define POLL_MS 100 /* how late a cancellation or an idle time-out may be noticed */
 
 static void curl_once(void)
 {
@@ -55,9 +52,8 @@ estuary_status est_http_new(const est_http_options *options, est_http **out, est
         return est_fail_memory(err);
     EST_TRY(copy_options(http, options, err));
     http->failure = estuary_error_new();
-    http->multi = curl_multi_init();
     http->easy = curl_easy_init();
-    if (http->failure == NULL || http->multi == NULL || http->easy == NULL) {
+    if (http->failure == NULL || http->easy == NULL) {
         status = est_fail_memory(err);
         goto cleanup;
     }
@@ -70,14 +66,48 @@ cleanup:
     return status;
 }
 
+/*
+ * Closed here, not when curl likes: it keeps some connections that failed, and reads what the server said
+ * last only when it closes them. In TLS 1.3 that may be the alert about a client certificate, which came
+ * after our part of the handshake (RFC 8446 4.4.2.4); on_ssl_ctx's session hears of it.
+ */
+static void close_connections(est_http *http)
+{
+    if (http->pool == NULL)
+        return;
+    (void)curl_easy_setopt(http->easy, CURLOPT_SHARE, NULL);
+    (void)curl_share_cleanup(http->pool);
+    http->pool = NULL;
+}
+
+/*
+ * T5: a connection never serves two identities. curl would lend a connection of this engine to any link with
+ * the same host and settings, and the identity is in the SSL_CTX, which it does not compare: so each has its
+ * own pool.
+ */
+static bool open_pool(est_http *http)
+{
+    if (http->pool != NULL)
+        return true;
+    http->pool = curl_share_init();
+    if (http->pool != NULL &&
+        curl_share_setopt(http->pool, CURLSHOPT_SHARE, CURL_LOCK_DATA_CONNECT) == CURLSHE_OK &&
+        curl_easy_setopt(http->easy, CURLOPT_SHARE, http->pool) == CURLE_OK)
+        return true;
+    close_connections(http);
+    return false;
+}
+
 void est_http_free(est_http *http)
 {
     if (http == NULL)
         return;
+    est_http_abort(http);
+    if (http->easy != NULL)
+        close_connections(http);
     curl_easy_cleanup(http->easy);
-    if (http->multi != NULL)
-        (void)curl_multi_cleanup(http->multi);
     curl_slist_free_all(http->headers);
+    est_free(http->late_body);
     est_free(http->proxy);
     est_free(http->proxy_user);
     est_free(http->user);
@@ -101,54 +131,56 @@ static void report(est_http *http, int64_t now)
     est_free(what);
 }
 
-static estuary_status check_patience(est_http *http, estuary_error *err)
+estuary_status est_transfer_check_patience(est_http *http, int64_t now)
 {
-    int64_t now = est_monotonic_ms();
     if (http->cancelled != NULL && atomic_load(http->cancelled))
-        return est_fail(err, EST_CANCELLED, NULL);
+        return est_fail(http->failure, EST_CANCELLED, NULL);
     /* before the first attempt curl's connect time-out rules */
     if (http->attempts > 0 && now - http->active_at > estuary_limits_get(http->limits, ESTUARY_LIMIT_IDLE_MS))
-        return est_fail(err, EST_NETWORK_TIMEOUT_IDLE, "%s sent nothing for %lld seconds", http->place,
+        return est_fail(http->failure, EST_NETWORK_TIMEOUT_IDLE, "%s sent nothing for %lld seconds",
+                        http->place,
                         (long long)(estuary_limits_get(http->limits, ESTUARY_LIMIT_IDLE_MS) / 1000));
     report(http, now);
     return ESTUARY_OK;
 }
 
-static estuary_status drive(est_http *http, CURLcode *result, estuary_error *err)
+estuary_status est_http_start(est_http *http, est_http_engine *engine, const est_http_call *call,
+                              const est_http_sink *sink, est_http_done_fn *on_done, estuary_error *err)
 {
-    int running = 1;
-    while (running > 0) {
-        if (curl_multi_perform(http->multi, &running) != CURLM_OK)
-            return est_fail(err, EST_NETWORK, NULL);
-        if (running == 0)
-            break;
-        estuary_status status = check_patience(http, err);
-        if (status != ESTUARY_OK)
-            return status;
-        if (curl_multi_poll(http->multi, NULL, 0, POLL_MS, NULL) != CURLM_OK)
-            return est_fail(err, EST_NETWORK, NULL);
+    if (http->engine != NULL)
+        return est_fail(err, EST_USAGE, "this client is busy with another operation");
+    if (http->cancelled != NULL && atomic_load(http->cancelled))
+        return est_fail(err, EST_CANCELLED, NULL);
+    if (!open_pool(http))
+        return est_fail_memory(err);
+    estuary_status status = est_transfer_begin(http, call, sink, err);
+    if (status == ESTUARY_OK)
+        status = est_engine_add(engine, http, err);
+    if (status != ESTUARY_OK) {
+        est_transfer_end(http);
+        return status;
     }
-    int left = 0;
-    const CURLMsg *message = curl_multi_info_read(http->multi, &left);
-    if (message == NULL || message->msg != CURLMSG_DONE)
-        return est_fail(err, EST_NETWORK, NULL);
-    *result = message->data.result;
+    http->on_done = on_done;
     return ESTUARY_OK;
 }
 
-estuary_status est_http_perform(est_http *http, const est_http_call *call, const est_http_sink *sink,
-                                estuary_error *err)
+void est_http_finish(est_http *http, CURLcode result)
 {
-    CURLcode result = CURLE_OK;
-    estuary_status status = est_transfer_begin(http, call, sink, err);
+    estuary_error *err = estuary_error_new(); /* NULL: the sentence is lost, the status is not */
+    estuary_status status = est_transfer_judge(http, result, err);
+    est_engine_remove(http);
     if (status != ESTUARY_OK)
-        return status;
-    if (curl_multi_add_handle(http->multi, http->easy) != CURLM_OK)
-        return est_fail_memory(err);
-    status = drive(http, &result, err);
-    if (status == ESTUARY_OK)
-        status = est_transfer_judge(http, result, err);
-    (void)curl_multi_remove_handle(http->multi, http->easy);
+        close_connections(http);
     est_transfer_end(http);
-    return status;
+    http->on_done(http->arg, status, err);
+    estuary_error_free(err);
+}
+
+void est_http_abort(est_http *http)
+{
+    if (http->engine == NULL)
+        return;
+    est_engine_remove(http);
+    close_connections(http);
+    est_transfer_end(http);
 }

@@ -31,30 +31,69 @@ typedef struct est_http_call {
     const char *accept;
     const uint8_t *body; /* must stay unchanged during the call */
     size_t body_len;
+    /*
+     * For a body that depends on the TLS session, instead of `body`: called after the handshake before each
+     * attempt (a new connection, a kept one, after a 401). It writes at most body_max bytes; the size on the
+     * wire is always body_max, filled up with LF. An error ends the call with it, and nothing is sent.
+     */
+    estuary_status (*on_ready)(void *arg, SSL *ssl, uint8_t *body, size_t max, size_t *len,
+                               estuary_error *err);
+    void *ready_arg;
+    size_t body_max;
 } est_http_call;
 
 /* The final answer; earlier ones (1xx, a 401 that was answered) are not reported. */
 typedef struct est_http_sink {
     void *arg;
+    /* A request is about to leave: from here on the server may have read it. May be NULL. */
+    void (*on_send)(void *arg);
     estuary_status (*on_status)(void *arg, int status,
                                 estuary_error *err); /* begins an answer: forget the last */
     estuary_status (*on_header)(void *arg, const char *name, const char *value, estuary_error *err);
     estuary_status (*on_body)(void *arg, const uint8_t *bytes, size_t len, estuary_error *err);
 } est_http_sink;
 
-/* One connection to one server with one identity, kept alive between calls. */
+/*
+ * One identity: its connections to one server, kept alive between calls and never used by another est_http.
+ * One call at a time.
+ */
 typedef struct est_http est_http;
 
 estuary_status est_http_new(const est_http_options *options, est_http **out, estuary_error *err);
-void est_http_free(est_http *http);
+void est_http_free(est_http *http); /* a running call ends without its on_done */
+
+/* What drives any number of calls in one thread, from anybody's event loop or with its own step(). */
+typedef struct est_http_engine est_http_engine;
+
+#define EST_HTTP_READ  1
+#define EST_HTTP_WRITE 2
+
+/* What to watch fd for; 0: no more. Must call neither the engine nor a link. */
+typedef void est_http_watch_fn(void *arg, int fd, int events);
+/* watch NULL: est_http_engine_step() waits itself. */
+estuary_status est_http_engine_new(est_http_watch_fn *watch, void *arg, est_http_engine **out,
+                                   estuary_error *err);
+void est_http_engine_free(est_http_engine *engine); /* no call may be running */
+/* Milliseconds until est_http_engine_ready(engine, -1, 0) is due; -1: never. */
+int64_t est_http_engine_deadline_ms(const est_http_engine *engine);
+/* fd is ready for `events`; fd -1: time has passed. Calls on_done of what ended. */
+estuary_status est_http_engine_ready(est_http_engine *engine, int fd, int events, estuary_error *err);
+/* Waits at most timeout_ms for what comes first, and handles it. */
+estuary_status est_http_engine_step(est_http_engine *engine, int64_t timeout_ms, estuary_error *err);
+
+/* status is never ESTUARY_OK unless a whole answer went to the sink. May start or free any link. */
+typedef void est_http_done_fn(void *arg, estuary_status status, const estuary_error *err);
 
 /*
  * Sends and receives, within the limits. Redirects are not followed, and a POST is sent once for each
  * authentication step, never again after the server may have read it. A failed TLS session is ESTUARY_E_TLS
- * with the code EST_TLS; the caller knows more about it.
+ * with the code EST_TLS; the caller knows more about it. call and sink are lent until on_done, which gets the
+ * options' arg; it is not called when this fails.
  */
-estuary_status est_http_perform(est_http *http, const est_http_call *call, const est_http_sink *sink,
-                                estuary_error *err);
+estuary_status est_http_start(est_http *http, est_http_engine *engine, const est_http_call *call,
+                              const est_http_sink *sink, est_http_done_fn *on_done, estuary_error *err);
+/* Ends a running call without its on_done. */
+void est_http_abort(est_http *http);
 
 const char *est_http_library_version(void); /* libcurl's; static */
 

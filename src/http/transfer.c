@@ -12,6 +12,37 @@ static CURLcode ssl_ctx_callback(CURL *easy, void *ctx, void *arg)
                                                                          : CURLE_ABORTED_BY_CALLBACK;
 }
 
+static bool has_body(const est_http *http)
+{
+    return http->call->body != NULL || http->call->on_ready != NULL;
+}
+
+/*
+ * RFC 7030 3.5, RFC 8951 3.1: what depends on the session is made anew for each attempt. curl has fixed the
+ * size by now, and white space after the base64 means nothing.
+ */
+static bool make_late_body(est_http *http)
+{
+    const est_http_call *call = http->call;
+    struct curl_tlssessioninfo *tls = NULL;
+    size_t len = 0;
+    if (call->on_ready == NULL)
+        return true;
+    if (curl_easy_getinfo(http->easy, CURLINFO_TLS_SSL_PTR, &tls) != CURLE_OK || tls == NULL ||
+        tls->backend != CURLSSLBACKEND_OPENSSL || tls->internals == NULL) {
+        (void)est_fail(http->failure, EST_TLS_BINDING, NULL);
+        return false;
+    }
+    if (call->on_ready(call->ready_arg, tls->internals, http->late_body, call->body_max, &len,
+                       http->failure) != ESTUARY_OK)
+        return false;
+    memset(http->late_body + len, '\n', call->body_max - len);
+    return true;
+}
+
+/* A server that calls each nonce stale would be asked for ever: curl has no bound of its own. */
+#define ATTEMPTS_MAX 3
+
 /*
  * Once for each request, after the TLS handshake. A second POST is right only as an answer to 401: curl would
  * also send it again when a kept-alive connection turns out dead, and the server may have read the first.
@@ -20,13 +51,21 @@ static int prereq_callback(void *arg, char *remote_ip, char *local_ip, int remot
 {
     (void)remote_ip, (void)local_ip, (void)remote_port, (void)local_port;
     est_http *http = arg;
-    if (http->attempts > 0 && http->status != 401 && http->call->body != NULL) {
+    if (http->attempts > 0 && http->status != 401 && has_body(http)) {
         bool reset = strstr(http->error_text, "reset by peer") != NULL;
         (void)est_fail(http->failure, reset ? EST_NETWORK_RESET : EST_NETWORK_CLOSED_EARLY,
                        "%s %s the connection after it may have read the request, which is not sent twice",
                        http->place, reset ? "reset" : "closed");
         return CURL_PREREQFUNC_ABORT;
     }
+    if (http->attempts >= ATTEMPTS_MAX && http->status == 401) {
+        (void)est_fail(http->failure, EST_AUTH_DIGEST_STALE, NULL);
+        return CURL_PREREQFUNC_ABORT;
+    }
+    if (!make_late_body(http))
+        return CURL_PREREQFUNC_ABORT;
+    if (http->sink->on_send != NULL)
+        http->sink->on_send(http->sink->arg);
     http->attempts++;
     http->status = 0;
     http->header_count = 0;
@@ -47,6 +86,7 @@ static estuary_status status_line(est_http *http, const char *line, size_t len)
                         "the server's answer has no valid HTTP status line");
     http->status = status;
     http->content_length = -1;
+    http->challenges = (est_challenges){0};
     return http->sink->on_status(http->sink->arg, status, http->failure);
 }
 
@@ -71,6 +111,8 @@ static estuary_status header_line(est_http *http, const char *line, size_t len)
 {
     char text[LINE_MAX_BYTES + 1];
     const char *colon = memchr(line, ':', len);
+    if (len <= 2 && http->status == 401 && http->user != NULL && !http->preemptive)
+        return est_challenges_judge(&http->challenges, http->failure); /* the end of the headers */
     if (colon == NULL || colon == line)
         return ESTUARY_OK; /* the empty line, or what curl will refuse */
     if (len > LINE_MAX_BYTES)
@@ -88,6 +130,8 @@ static estuary_status header_line(est_http *http, const char *line, size_t len)
         if (status != ESTUARY_OK)
             return status;
     }
+    if (est_text_equal_nocase(name, "WWW-Authenticate"))
+        est_challenges_read(&http->challenges, value);
     return http->sink->on_header(http->sink->arg, name, value, http->failure);
 }
 
@@ -233,15 +277,18 @@ estuary_status est_transfer_begin(est_http *http, const est_http_call *call, con
     name_place(http, call->url);
     if (!add_header(http, "Accept", call->accept))
         return est_fail_memory(err);
-    if (call->body != NULL &&
+    if (call->on_ready != NULL && (http->late_body = est_alloc(call->body_max)) == NULL)
+        return est_fail_memory(err);
+    if (has_body(http) &&
         (!add_header(http, "Content-Type", call->content_type) || !add_header(http, "Expect", "")))
         return est_fail_memory(err);
     SET(CURLOPT_URL, call->url);
     SET(CURLOPT_HTTPHEADER, http->headers);
-    if (call->body != NULL) {
+    if (has_body(http)) {
+        bool late = call->on_ready != NULL;
         SET(CURLOPT_POST, 1L);
-        SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body_len);
-        SET(CURLOPT_POSTFIELDS, (const char *)call->body);
+        SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)(late ? call->body_max : call->body_len));
+        SET(CURLOPT_POSTFIELDS, (const char *)(late ? http->late_body : call->body));
     } else {
         SET(CURLOPT_HTTPGET, 1L);
     }
@@ -254,6 +301,8 @@ void est_transfer_end(est_http *http)
     (void)curl_easy_setopt(http->easy, CURLOPT_POSTFIELDS, NULL);
     curl_slist_free_all(http->headers);
     http->headers = NULL;
+    est_free(http->late_body);
+    http->late_body = NULL;
     http->call = NULL;
     http->sink = NULL;
 }

@@ -2,6 +2,7 @@
 #ifndef EST_HTTP_TRANSFER_H
 #define EST_HTTP_TRANSFER_H
 
+#include "http/challenge.h"
 #include "http/http.h"
 
 #include <curl/curl.h>
@@ -16,18 +17,23 @@ struct est_http {
     void *arg;
     estuary_status (*on_ssl_ctx)(void *arg, SSL_CTX *ctx, estuary_error *err);
     void (*on_progress)(void *arg, const char *what);
-    CURLM *multi;
     CURL *easy;
+    CURLSH *pool; /* this identity's connections; NULL: none yet */
     char error_text[CURL_ERROR_SIZE];
 
     /* of the running call */
+    est_http_engine *engine; /* NULL: no call is running */
+    est_http *previous, *next;
+    est_http_done_fn *on_done;
     const est_http_call *call;
     const est_http_sink *sink;
     struct curl_slist *headers;
-    estuary_error *failure; /* set by a callback that ended the transfer */
-    char place[300];        /* "est.example:443", for messages */
-    int attempts;           /* requests begun */
-    int status;             /* of the answer being read; 0 before any */
+    uint8_t *late_body;        /* of call->on_ready, body_max bytes; NULL without it */
+    est_challenges challenges; /* of the answer being read */
+    estuary_error *failure;    /* set by a callback that ended the transfer */
+    char place[300];           /* "est.example:443", for messages */
+    int attempts;              /* requests begun */
+    int status;                /* of the answer being read; 0 before any */
     int64_t header_count, header_bytes;
     int64_t body_bytes;
     int64_t content_length; /* -1: not announced */
@@ -42,5 +48,7 @@ estuary_status est_transfer_begin(est_http *http, const est_http_call *call, con
 /* From curl's result to ours. */
 estuary_status est_transfer_judge(est_http *http, CURLcode result, estuary_error *err);
 void est_transfer_end(est_http *http);
+/* The bounds curl does not watch: cancellation, silence; says what is waited for. */
+estuary_status est_transfer_check_patience(est_http *http, int64_t now);
 
 #endif

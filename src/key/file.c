@@ -34,20 +34,6 @@ static bool ends_with(const char *text, const char *end)
     return len >= end_len && strcmp(text + len - end_len, end) == 0;
 }
 
-static bool fetchable(const char *cipher_name)
-{
-    EVP_CIPHER *cipher = cipher_name == NULL ? NULL : EVP_CIPHER_fetch(NULL, cipher_name, NULL);
-    bool there = cipher != NULL;
-    EVP_CIPHER_free(cipher);
-    return there;
-}
-
-static estuary_status no_cipher(estuary_error *err)
-{
-    return est_fail_openssl(err, EST_KEY_FORMAT,
-                            "the key is encrypted in a way that the loaded providers cannot undo");
-}
-
 /* Unencrypted PKCS#8 or traditional DER, to its last byte. */
 static estuary_status decode_plain(const uint8_t *der, long len, EVP_PKEY **out, estuary_error *err)
 {
@@ -61,25 +47,12 @@ static estuary_status decode_plain(const uint8_t *der, long len, EVP_PKEY **out,
     return est_fail_openssl(err, EST_KEY_FORMAT, NULL);
 }
 
-/* Whether PKCS#5 or PKCS#12 encryption of this kind can be undone here, whatever the passphrase. */
-static bool can_decrypt(const X509_SIG *encrypted)
+/* OpenSSL has a bound of its own on what scrypt may take. */
+static est_code why_closed(void)
 {
-    const X509_ALGOR *algorithm = NULL;
-    const ASN1_OBJECT *oid = NULL;
-    const void *value = NULL;
-    int type = V_ASN1_UNDEF, cipher = NID_undef;
-    X509_SIG_get0(encrypted, &algorithm, NULL);
-    X509_ALGOR_get0(&oid, &type, &value, algorithm);
-    int nid = OBJ_obj2nid(oid);
-    if (nid == NID_pbes2 && type == V_ASN1_SEQUENCE) {
-        PBE2PARAM *params = ASN1_item_unpack(value, ASN1_ITEM_rptr(PBE2PARAM));
-        if (params != NULL)
-            cipher = OBJ_obj2nid(params->encryption->algorithm);
-        PBE2PARAM_free(params);
-    } else if (EVP_PBE_find(EVP_PBE_TYPE_OUTER, nid, &cipher, NULL, NULL) != 1) {
-        return false;
-    }
-    return cipher != NID_undef && fetchable(OBJ_nid2sn(cipher));
+    unsigned long first = est_openssl_first_error();
+    bool memory = ERR_GET_LIB(first) == ERR_LIB_EVP && ERR_GET_REASON(first) == EVP_R_MEMORY_LIMIT_EXCEEDED;
+    return memory ? EST_KEY_TOO_EXPENSIVE : EST_KEY_PASSPHRASE;
 }
 
 /* RFC 5958 3: EncryptedPrivateKeyInfo */
@@ -93,12 +66,9 @@ static estuary_status decode_encrypted(const X509_SIG *encrypted, const estuary_
     const char *text = estuary_secret_get0(passphrase, &size);
     if (passphrase == NULL)
         EST_FAIL(EST_KEY_PASSPHRASE_NEEDED, NULL);
-    if (!can_decrypt(encrypted)) {
-        status = no_cipher(err);
-        goto cleanup;
-    }
+    EST_TRY(est_key_check_encryption(encrypted, err));
     if (!est_size_to_int(size, &len) || (info = PKCS8_decrypt(encrypted, text, len)) == NULL)
-        EST_FAIL_OPENSSL(EST_KEY_PASSPHRASE, NULL);
+        EST_FAIL_OPENSSL(why_closed(), NULL);
     *out = EVP_PKCS82PKEY_ex(info, NULL, NULL);
     if (*out == NULL)
         EST_FAIL_OPENSSL(EST_KEY_FORMAT, NULL);
@@ -138,13 +108,13 @@ static estuary_status decode_traditional(block *b, const estuary_secret *passphr
 {
     EVP_CIPHER_INFO cipher;
     if (PEM_get_EVP_CIPHER_INFO(b->header, &cipher) != 1)
-        return no_cipher(err);
+        return est_key_no_cipher(err);
     if (cipher.cipher == NULL)
         return decode_plain(b->data, b->len, out, err);
     if (passphrase == NULL)
         return est_fail(err, EST_KEY_PASSPHRASE_NEEDED, NULL);
-    if (!fetchable(EVP_CIPHER_get0_name(cipher.cipher)))
-        return no_cipher(err);
+    if (!est_cipher_is_fetchable(EVP_CIPHER_get0_name(cipher.cipher)))
+        return est_key_no_cipher(err);
     long len = b->len;
     if (PEM_do_header(&cipher, b->data, &len, give_passphrase, (void *)passphrase) != 1)
         return est_fail_openssl(err, EST_KEY_PASSPHRASE, NULL);

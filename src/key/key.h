@@ -5,6 +5,7 @@
 #include "base/base.h"
 
 #include <estuary/key.h>
+#include <openssl/x509.h>
 
 /* uri.c */
 
@@ -30,6 +31,13 @@ estuary_status est_tpm2_open(const char *uri, const estuary_secret *pin, unsigne
 /* A new key of the TPM, written to tpm2:PATH. */
 estuary_status est_tpm2_generate(const char *algorithm, const char *uri, const estuary_secret *pin,
                                  EVP_PKEY **out, estuary_error *err);
+
+/* pbe.c */
+
+/* KEY_TOO_EXPENSIVE when opening it would take more work than a key is worth, whatever the passphrase. */
+estuary_status est_key_check_encryption(const X509_SIG *encrypted, estuary_error *err);
+bool est_cipher_is_fetchable(const char *name); /* NULL: false */
+estuary_status est_key_no_cipher(estuary_error *err);
 
 /* write.c: a new file, 0600, complete or absent */
 estuary_status est_key_write_pem(const char *path, const estuary_secret *pem, estuary_error *err);

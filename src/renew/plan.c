@@ -59,8 +59,22 @@ static int64_t wish(const estuary_renewal_policy *policy, int64_t before, int64_
     return after - lifetime / THIRD_OF_LIFE;
 }
 
-estuary_status estuary_renewal_plan(const X509 *certificate, const estuary_renewal_policy *policy, time_t now,
-                                    time_t *when, estuary_error *err)
+/* draft-ietf-lamps-est-renewal-info, step 1: "Select a uniform random time within the suggested window." */
+static int64_t in_window(const estuary_renewal_info *info, uint64_t random)
+{
+    int64_t start = estuary_renewal_info_start(info);
+    uint64_t span = (uint64_t)(estuary_renewal_info_end(info) - start); /* years 0 to 9999: no overflow */
+    return start + (int64_t)(random % span);
+}
+
+static bool is_usable(const estuary_renewal_info *info)
+{
+    return info != NULL && estuary_renewal_info_start(info) < estuary_renewal_info_end(info);
+}
+
+estuary_status estuary_renewal_plan_with_info(const X509 *certificate, const estuary_renewal_policy *policy,
+                                              const estuary_renewal_info *info, time_t now, uint64_t random,
+                                              time_t *when, estuary_error *err)
 {
     time_t before = 0, after = 0;
     *when = 0;
@@ -73,11 +87,17 @@ estuary_status estuary_renewal_plan(const X509 *certificate, const estuary_renew
         return est_fail(err, EST_CERT_VALIDITY, NULL);
     int64_t tenth = ((int64_t)after - before) / TENTH_OF_LIFE;
     int64_t latest = (int64_t)after - (tenth < HOUR ? tenth : HOUR);
-    int64_t at = wish(policy, before, after);
+    int64_t at = is_usable(info) ? in_window(info, random) : wish(policy, before, after);
     if (at > latest)
         at = latest;
     if (at < (int64_t)before)
         at = before;
-    *when = at <= (int64_t)now ? now : (time_t)at;
+    *when = at <= (int64_t)now ? now : (time_t)at; /* step 2: a time in the past means now */
     return ESTUARY_OK;
+}
+
+estuary_status estuary_renewal_plan(const X509 *certificate, const estuary_renewal_policy *policy, time_t now,
+                                    time_t *when, estuary_error *err)
+{
+    return estuary_renewal_plan_with_info(certificate, policy, NULL, now, 0, when, err);
 }

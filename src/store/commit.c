@@ -65,12 +65,13 @@ estuary_status est_store_commit_plain(estuary_store *store, X509 *leaf, const ST
 {
     estuary_status status = ESTUARY_OK;
     struct texts texts = {0};
+    const est_generation generation = {
+        store->parent, store->name, store->fresh, est_store_generation_names, 0755, .outlasts_power = true};
     if (key != NULL && !est_key_equal(key, X509_get0_pubkey(leaf)))
         EST_FAIL(EST_KEY_MISMATCH, "the key does not belong to the certificate to be stored");
     EST_TRY(texts_make(store, leaf, chain, key, &texts, err));
     EST_TRY(est_pending_mark(store, texts.files[0].bytes, texts.files[0].len, err));
-    EST_TRY(est_generation_replace(store->parent, store->name, texts.files, 0755, est_store_generation_names,
-                                   err));
+    EST_TRY(est_generation_replace(&generation, texts.files, err));
     EST_TRY(estuary_store_remove_pending(store, err));
 cleanup:
     texts_free(&texts);

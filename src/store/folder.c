@@ -14,15 +14,14 @@
 
 const char *const est_store_generation_names[] = {"cert.pem", "chain.pem", "fullchain.pem",
                                                   "key.pem",  "key.uri",   NULL};
-const char *const est_store_pending_names[] = {"request.pem", "state.json", "key.pem", "committed.sha256",
-                                               NULL};
+const char *const est_store_pending_names[] = {"state.json", "key.pem", "committed.sha256", NULL};
 
 bool est_store_is_ours(const struct stat *info, mode_t forbidden)
 {
     return (info->st_uid == geteuid() || info->st_uid == 0) && (info->st_mode & forbidden) == 0;
 }
 
-static bool random_name(const char *prefix, char name[EST_STORE_NAME_SIZE])
+bool est_store_random_name(const char *prefix, char name[EST_STORE_NAME_SIZE])
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEF"; /* 32: no bias */
     uint8_t bytes[RANDOM_CHARS];
@@ -40,7 +39,7 @@ static bool random_name(const char *prefix, char name[EST_STORE_NAME_SIZE])
 int est_store_make_folder(int parent, const char *prefix, char name[EST_STORE_NAME_SIZE])
 {
     for (int i = 0; i < TRIES; i++) {
-        if (!random_name(prefix, name))
+        if (!est_store_random_name(prefix, name))
             return -1;
         if (est_store_mkdirat(parent, name, 0700) == 0) {
             int fd = est_store_openat(parent, name, O_RDONLY | O_DIRECTORY, 0);
@@ -164,12 +163,10 @@ bool est_store_only_ours(int dir, const char *const *names, char foreign[EST_STO
 
 bool est_store_remove_folder(int parent, const char *name, const char *const *names)
 {
-    char foreign[EST_STORE_NAME_SIZE];
-    struct stat info;
     int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return errno == ENOENT;
-    bool done = fstat(fd, &info) == 0 && info.st_uid == geteuid() && est_store_only_ours(fd, names, foreign);
+    bool done = true;
     for (size_t i = 0; done && names[i] != NULL; i++) {
         if (est_store_unlinkat(fd, names[i], 0) != 0 && errno != ENOENT)
             done = false;
@@ -185,15 +182,31 @@ static bool is_leftover(const char *name, const char *prefix)
            strlen(name + len + strlen(SUFFIX)) == RANDOM_CHARS;
 }
 
-void est_store_remove_leftovers(int parent, const char *prefix, const char *const *names)
+/* The name alone does not say that we made it, so that its files are looked at first. */
+static void remove_leftover(int parent, const char *name, const char *const *names)
+{
+    char foreign[EST_STORE_NAME_SIZE];
+    struct stat info;
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    bool ours = fstat(fd, &info) == 0 && info.st_uid == geteuid() && est_store_only_ours(fd, names, foreign);
+    close(fd);
+    if (ours)
+        (void)est_store_remove_folder(parent, name, names);
+}
+
+void est_store_remove_leftovers(int parent, const est_store_prefix *prefixes)
 {
     DIR *entries = list(parent);
     if (entries == NULL)
         return;
     const struct dirent *entry;
     while ((entry = readdir(entries)) != NULL) {
-        if (is_leftover(entry->d_name, prefix))
-            (void)est_store_remove_folder(parent, entry->d_name, names);
+        for (const est_store_prefix *p = prefixes; p->prefix != NULL; p++) {
+            if (is_leftover(entry->d_name, p->prefix))
+                remove_leftover(parent, entry->d_name, p->names);
+        }
     }
     closedir(entries);
 }

@@ -43,55 +43,67 @@ static bool finish(int fd, bool present, const struct stat *old, mode_t mode)
     return est_store_fchmod(fd, present ? old->st_mode & 07777 : mode) == 0 && est_store_fsync(fd) == 0;
 }
 
-estuary_status est_generation_replace(int parent, const char *name, const est_store_file *files, mode_t mode,
-                                      const char *const *kept, estuary_error *err)
+/* Until the rename everything is beside the old folder; its name comes last, and after all it holds. */
+static estuary_status put_in_place(const est_generation *to, int fd, const est_store_file *files,
+                                   estuary_error *err)
 {
     estuary_status status = ESTUARY_OK;
-    char fresh[EST_STORE_NAME_SIZE] = "";
     struct stat old = {0};
     bool present = false;
-    int fd = -1;
-    EST_TRY(look(parent, name, kept, &present, &old, err));
-    fd = est_store_make_folder(parent, name, fresh);
-    if (fd < 0) {
-        fresh[0] = '\0';
-        EST_FAIL_ERRNO(EST_IO, "a new folder beside %s cannot be made", name);
-    }
+    EST_TRY(look(to->parent, to->name, to->kept, &present, &old, err));
     EST_TRY(fill(fd, files, err));
-    if (!finish(fd, present, &old, mode))
-        EST_FAIL_ERRNO(EST_IO, "the new folder beside %s cannot be finished", name);
-    if (est_store_rename(parent, fresh, name, present ? RENAME_EXCHANGE : RENAME_NOREPLACE) != 0)
-        EST_FAIL_ERRNO(EST_IO, "the new folder cannot be put in the place of %s", name);
-    if (est_store_fsync(parent) != 0)
-        EST_FAIL_ERRNO(EST_IO, "the folder of %s cannot be brought to disk", name);
+    if (!finish(fd, present, &old, to->mode))
+        EST_FAIL_ERRNO(EST_IO, "the new folder beside %s cannot be finished", to->name);
+    if (est_store_rename(to->parent, to->fresh, to->name, present ? RENAME_EXCHANGE : RENAME_NOREPLACE) != 0)
+        EST_FAIL_ERRNO(EST_IO, "the new folder cannot be put in the place of %s", to->name);
+    if (!present)
+        to->fresh[0] = '\0';
+    if (to->outlasts_power && est_store_fsync(to->parent) != 0)
+        EST_FAIL_ERRNO(EST_IO, "the folder of %s cannot be brought to disk", to->name);
 cleanup:
-    if (fd >= 0)
-        close(fd);
-    /* the old generation, or a new one that did not get in; what stays is removed by the next open */
-    if (fresh[0] != '\0')
-        (void)est_store_remove_folder(parent, fresh, kept);
     return status;
 }
 
-estuary_status est_generation_probe(int parent, const char *name, estuary_error *err)
+estuary_status est_generation_replace(const est_generation *to, const est_store_file *files,
+                                      estuary_error *err)
 {
     estuary_status status = ESTUARY_OK;
-    char a[EST_STORE_NAME_SIZE] = "", b[EST_STORE_NAME_SIZE] = "";
-    int fd_a = est_store_make_folder(parent, name, a);
-    if (fd_a < 0)
-        EST_FAIL_ERRNO(EST_CONFIG_STORE_UNSAFE, "no folder can be made beside %s", name);
-    int fd_b = est_store_make_folder(parent, name, b);
-    if (fd_b < 0)
-        EST_FAIL_ERRNO(EST_CONFIG_STORE_UNSAFE, "no folder can be made beside %s", name);
-    close(fd_b);
-    if (est_store_rename(parent, a, b, RENAME_EXCHANGE) != 0)
+    int fd = to->fresh[0] == '\0' ? est_store_make_folder(to->parent, to->name, to->fresh)
+                                  : est_store_openat(to->parent, to->fresh, O_RDONLY | O_DIRECTORY, 0);
+    if (fd < 0) {
+        to->fresh[0] = '\0';
+        return est_fail_errno(err, EST_IO, "a new folder beside %s cannot be made", to->name);
+    }
+    status = put_in_place(to, fd, files, err);
+    close(fd);
+    /* the old generation, or a new one that did not get in; what stays is removed by the next open */
+    if (to->fresh[0] != '\0')
+        (void)est_store_remove_folder(to->parent, to->fresh, to->kept);
+    to->fresh[0] = '\0';
+    return status;
+}
+
+static estuary_status make_empty(int parent, const char *name, char fresh[EST_STORE_NAME_SIZE],
+                                 estuary_error *err)
+{
+    int fd = est_store_make_folder(parent, name, fresh);
+    if (fd >= 0) {
+        close(fd);
+        return ESTUARY_OK;
+    }
+    fresh[0] = '\0';
+    return est_fail_errno(err, EST_CONFIG_STORE_UNSAFE, "no folder can be made beside %s", name);
+}
+
+estuary_status est_generation_prepare(int parent, const char *name, char fresh[EST_STORE_NAME_SIZE],
+                                      const char *pending, char fresh_pending[EST_STORE_NAME_SIZE],
+                                      estuary_error *err)
+{
+    estuary_status status = ESTUARY_OK;
+    EST_TRY(make_empty(parent, name, fresh, err));
+    EST_TRY(make_empty(parent, pending, fresh_pending, err));
+    if (est_store_rename(parent, fresh, fresh_pending, RENAME_EXCHANGE) != 0)
         EST_FAIL_ERRNO(EST_CONFIG_STORE_EXCHANGE, "%s", est_code_sentence(EST_CONFIG_STORE_EXCHANGE));
 cleanup:
-    if (fd_a >= 0) {
-        close(fd_a);
-        (void)est_store_unlinkat(parent, a, AT_REMOVEDIR);
-    }
-    if (b[0] != '\0')
-        (void)est_store_unlinkat(parent, b, AT_REMOVEDIR);
     return status;
 }

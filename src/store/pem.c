@@ -15,15 +15,6 @@ BIO *est_store_certs_to_pem(X509 *leaf, const STACK_OF(X509) *chain)
     return NULL;
 }
 
-BIO *est_store_request_to_pem(const X509_REQ *request)
-{
-    BIO *out = BIO_new(BIO_s_mem());
-    if (out != NULL && PEM_write_bio_X509_REQ(out, (X509_REQ *)request) == 1)
-        return out;
-    BIO_free(out);
-    return NULL;
-}
-
 est_store_file est_store_file_of(const char *name, BIO *pem, mode_t mode)
 {
     est_store_file file = {.name = name, .mode = mode};

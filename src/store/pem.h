@@ -6,7 +6,6 @@
 
 /* An empty chain (or NULL) gives an empty text. The BIO owns the text; BIO_free(). */
 BIO *est_store_certs_to_pem(X509 *leaf, const STACK_OF(X509) *chain);
-BIO *est_store_request_to_pem(const X509_REQ *request);
 /* The text in a memory BIO as a file to write. */
 est_store_file est_store_file_of(const char *name, BIO *pem, mode_t mode);
 /* A key that is not encrypted. */

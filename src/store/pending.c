@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/bio.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,28 +15,21 @@
 #define MARK      "committed.sha256"
 #define MARK_SIZE 65
 
-estuary_status est_store_save_pending_plain(estuary_store *store, const X509_REQ *request,
-                                            const uint8_t *state, size_t len, const EVP_PKEY *key,
-                                            estuary_error *err)
+estuary_status est_store_save_pending_plain(estuary_store *store, const uint8_t *state, size_t len,
+                                            const EVP_PKEY *key, bool sent, estuary_error *err)
 {
     estuary_status status = ESTUARY_OK;
     estuary_secret *key_pem = NULL;
-    est_store_file files[4] = {{0}};
-    BIO *pem = est_store_request_to_pem(request);
-    if (pem == NULL)
-        EST_FAIL_OPENSSL(EST_CRYPTO, "the request cannot be written as PEM");
-    files[0] = est_store_file_of("request.pem", pem, 0600);
-    if (files[0].len == 0)
-        EST_FAIL_OPENSSL(EST_CRYPTO, "the request cannot be written as PEM");
-    files[1] = (est_store_file){"state.json", state, len, 0600};
+    est_store_file files[3] = {{"state.json", state, len, 0600}};
+    const est_generation pending = {store->parent,           store->pending, store->fresh_pending,
+                                    est_store_pending_names, 0700,           .outlasts_power = sent};
     if (key != NULL) {
         EST_TRY(estuary_key_to_pem(key, NULL, &key_pem, err));
-        files[2] = (est_store_file){"key.pem", NULL, 0, 0600};
-        files[2].bytes = estuary_secret_get0(key_pem, &files[2].len);
+        files[1] = (est_store_file){"key.pem", NULL, 0, 0600};
+        files[1].bytes = estuary_secret_get0(key_pem, &files[1].len);
     }
-    EST_TRY(est_generation_replace(store->parent, store->pending, files, 0700, est_store_pending_names, err));
+    EST_TRY(est_generation_replace(&pending, files, err));
 cleanup:
-    BIO_free(pem);
     estuary_secret_free(key_pem);
     return status;
 }
@@ -48,11 +40,13 @@ estuary_status estuary_store_save_pending(estuary_store *store, const estuary_en
     estuary_status status = ESTUARY_OK;
     uint8_t *state = NULL;
     size_t len = 0;
-    const X509_REQ *request = enrollment == NULL ? NULL : estuary_enrollment_get0_request(enrollment);
-    if (store == NULL || request == NULL)
+    if (store == NULL || enrollment == NULL || estuary_enrollment_get0_request(enrollment) == NULL)
         EST_FAIL(EST_USAGE, "only a signed request can be pending");
     EST_TRY(estuary_enrollment_save(enrollment, &state, &len, err));
-    EST_TRY(est_store_save_pending_plain(store, request, state, len, key, err));
+    /* not sent yet: a power cut may lose it whole, and nobody misses it */
+    bool sent = estuary_enrollment_state(enrollment) != ESTUARY_STATE_READY ||
+                estuary_enrollment_maybe_sent(enrollment);
+    EST_TRY(est_store_save_pending_plain(store, state, len, key, sent, err));
 cleanup:
     est_free(state);
     return status;
@@ -131,26 +125,21 @@ cleanup:
     return status;
 }
 
+/* First out of the way in one step, then file by file. */
 estuary_status estuary_store_remove_pending(estuary_store *store, estuary_error *err)
 {
     char aside[EST_STORE_NAME_SIZE];
     if (store == NULL)
         return est_fail(err, EST_USAGE, "there is no store");
-    int dir = est_store_make_folder(store->parent, store->pending, aside);
-    if (dir < 0)
+    if (!est_store_random_name(store->pending, aside))
         return est_fail_errno(err, EST_IO, "the pending request cannot be moved away");
-    close(dir);
-    /* first out of the way in one step, over an empty folder, then file by file */
-    bool moved = est_store_rename(store->parent, store->pending, aside, 0) == 0;
-    bool absent = !moved && errno == ENOENT;
-    int saved = errno;
-    (void)est_store_remove_folder(store->parent, aside, est_store_pending_names);
-    if (!moved && !absent)
-        errno = saved;
-    /* no fsync: a request that a power cut brings back is resumed, or known by its mark as answered */
-    if (!moved && !absent)
-        return est_fail_errno(err, EST_IO, "the pending request cannot be removed");
-    return ESTUARY_OK;
+    if (est_store_rename(store->parent, store->pending, aside, RENAME_NOREPLACE) == 0) {
+        /* no fsync: a request that a power cut brings back is resumed, or known by its mark as answered */
+        (void)est_store_remove_folder(store->parent, aside, est_store_pending_names);
+        return ESTUARY_OK;
+    }
+    return errno == ENOENT ? ESTUARY_OK
+                           : est_fail_errno(err, EST_IO, "the pending request cannot be removed");
 }
 
 static bool digest_text(const void *bytes, size_t len, char text[MARK_SIZE])

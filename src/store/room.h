@@ -12,6 +12,9 @@ struct estuary_store {
     char *lock_name;
     char *pending; /* "DIR.pending" */
     char *key_uri; /* with a newline; NULL: the key goes into the folder */
+    /* empty folders beside those two, to be filled next; "" when there is none */
+    char fresh[EST_STORE_NAME_SIZE];
+    char fresh_pending[EST_STORE_NAME_SIZE];
 };
 
 /*

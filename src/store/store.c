@@ -64,9 +64,11 @@ static estuary_status open_locked(estuary_store *store, estuary_error *err)
     estuary_status status = ESTUARY_OK;
     EST_TRY(check_folder(store->parent, store->name, est_store_generation_names, WRITABLE_BY_OTHERS, err));
     EST_TRY(check_folder(store->parent, store->pending, est_store_pending_names, OPEN_TO_OTHERS, err));
-    est_store_remove_leftovers(store->parent, store->name, est_store_generation_names);
-    est_store_remove_leftovers(store->parent, store->pending, est_store_pending_names);
-    EST_TRY(est_generation_probe(store->parent, store->name, err));
+    const est_store_prefix left[] = {
+        {store->name, est_store_generation_names}, {store->pending, est_store_pending_names}, {NULL, NULL}};
+    est_store_remove_leftovers(store->parent, left);
+    EST_TRY(est_generation_prepare(store->parent, store->name, store->fresh, store->pending,
+                                   store->fresh_pending, err));
     EST_TRY(est_pending_finish(store, err));
 cleanup:
     return status;
@@ -92,11 +94,19 @@ cleanup:
     return status;
 }
 
+static void remove_empty(int parent, const char *fresh)
+{
+    if (fresh[0] != '\0')
+        (void)est_store_unlinkat(parent, fresh, AT_REMOVEDIR);
+}
+
 void estuary_store_free(estuary_store *store)
 {
     if (store == NULL)
         return;
     if (store->parent >= 0) {
+        remove_empty(store->parent, store->fresh);
+        remove_empty(store->parent, store->fresh_pending);
         est_store_unlock(store->parent, store->lock_name, store->lock);
         close(store->parent);
     }

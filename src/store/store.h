@@ -55,23 +55,44 @@ bool est_store_write_unsynced(int dir, const est_store_file *file);
 bool est_store_write_file(int dir, const est_store_file *file);
 /* true when every entry is a regular file of the list; *foreign names one that is not. */
 bool est_store_only_ours(int dir, const char *const *names, char foreign[EST_STORE_NAME_SIZE]);
-/* Removes a folder that holds nothing but files of the list; false when it is still there. */
+/* "PREFIX.new-XXXXXX", drawn at random; false with errno. */
+bool est_store_random_name(const char *prefix, char name[EST_STORE_NAME_SIZE]);
+/* Removes the files of the list and the folder; one that holds something else stays, with that. */
 bool est_store_remove_folder(int parent, const char *name, const char *const *names);
-/* Removes what a killed run left: folders "PREFIX.new-XXXXXX". */
-void est_store_remove_leftovers(int parent, const char *prefix, const char *const *names);
+
+/* A prefix and what a folder "PREFIX.new-XXXXXX" may hold. */
+typedef struct est_store_prefix {
+    const char *prefix; /* NULL ends a list */
+    const char *const *names;
+} est_store_prefix;
+/* Removes what a killed run left. */
+void est_store_remove_leftovers(int parent, const est_store_prefix *prefixes);
 /* A small file of ours; est_free_secret(*out, *len). */
 est_file_result est_store_read(int dir, const char *name, size_t max, uint8_t **out, size_t *len);
 
 /* generation.c: a whole folder, swapped in. */
 
+/* A folder that is only replaced as a whole. */
+typedef struct est_generation {
+    int parent;
+    const char *name;
+    /* An empty folder beside it that is filled next, of EST_STORE_NAME_SIZE; "": make one. "" afterwards. */
+    char *fresh;
+    const char *const *kept; /* the names it may hold */
+    mode_t mode;             /* when there is none yet; an old one's mode and group go over */
+    bool outlasts_power;     /* its name too is on disk when this returns, not only what it holds */
+} est_generation;
+
+/* Writes files (ended by a NULL name) to a new folder and puts it in place. */
+estuary_status est_generation_replace(const est_generation *generation, const est_store_file *files,
+                                      estuary_error *err);
 /*
- * Writes files (ended by a NULL name) to a new folder beside `name` and puts it in place of `name`, with
- * mode and group of the old one (mode for a new one). `kept` are the names the old folder may hold.
+ * Makes the empty folders that a run will fill, and exchanges them: EST_CONFIG_STORE_EXCHANGE when that
+ * cannot be done here. They are est_generation.fresh.
  */
-estuary_status est_generation_replace(int parent, const char *name, const est_store_file *files, mode_t mode,
-                                      const char *const *kept, estuary_error *err);
-/* EST_CONFIG_STORE_EXCHANGE when two folders cannot be exchanged here. */
-estuary_status est_generation_probe(int parent, const char *name, estuary_error *err);
+estuary_status est_generation_prepare(int parent, const char *name, char fresh[EST_STORE_NAME_SIZE],
+                                      const char *pending, char fresh_pending[EST_STORE_NAME_SIZE],
+                                      estuary_error *err);
 
 /* path.c */
 
@@ -87,9 +108,9 @@ void est_store_unlock(int parent, const char *lock_name, int fd);
 
 estuary_status est_store_commit_plain(estuary_store *store, X509 *leaf, const STACK_OF(X509) *chain,
                                       const EVP_PKEY *key, estuary_error *err);
-estuary_status est_store_save_pending_plain(estuary_store *store, const X509_REQ *request,
-                                            const uint8_t *state, size_t len, const EVP_PKEY *key,
-                                            estuary_error *err);
+/* sent: a server may know of it, so that a power cut must not lose it either. */
+estuary_status est_store_save_pending_plain(estuary_store *store, const uint8_t *state, size_t len,
+                                            const EVP_PKEY *key, bool sent, estuary_error *err);
 /* *state NULL when nothing is pending; est_free_secret(). */
 estuary_status est_store_load_pending_plain(estuary_store *store, uint8_t **state, size_t *len,
                                             EVP_PKEY **key, estuary_error *err);

@@ -49,7 +49,8 @@ estuary_status estuary_store_write_file(const char *path, const void *bytes, siz
     if (parent < 0)
         EST_FAIL_ERRNO(EST_IO, "the folder of %s cannot be opened", name);
     EST_TRY(refuse_other(parent, name, err));
-    est_store_remove_leftovers(parent, name, temporary);
+    const est_store_prefix left[] = {{name, temporary}, {NULL, NULL}};
+    est_store_remove_leftovers(parent, left);
     EST_TRY(write_beside(parent, name, &file, err));
 cleanup:
     if (parent >= 0)

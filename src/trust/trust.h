@@ -61,6 +61,13 @@ estuary_status est_trust_handshake_error(const est_session *session, unsigned lo
 estuary_status est_trust_explain_failure(const est_session *session, estuary_status status,
                                          estuary_error *err);
 
+/* binding.c: the channel binding of a finished handshake (T10); it is made of bytes, zero ones included. */
+#define EST_CHANNEL_BINDING_MAX 64
+/* "tls-exporter" in TLS 1.3, "tls-unique" in TLS 1.2, "" else; static. */
+const char *est_channel_binding_type(const SSL *ssl);
+estuary_status est_channel_binding(SSL *ssl, uint8_t out[EST_CHANNEL_BINDING_MAX], size_t *len,
+                                   estuary_error *err);
+
 /* T5: whether a certificate and key can authenticate a TLS client, before dialing. */
 estuary_status est_identity_check(const X509 *certificate, const EVP_PKEY *key, bool allow_expired,
                                   time_t now, estuary_error *err);

@@ -61,6 +61,9 @@ static estuary_status take(struct decoder *d, uint8_t c, size_t position, estuar
     d->bits = d->bits << 6 | (uint32_t)value;
     if (++d->in_group < 4)
         return ESTUARY_OK;
+    /* RFC 4648 3.5: one content must not have several spellings */
+    if (d->padding > 0 && (d->bits & (d->padding == 1 ? 0xffu : 0xffffu)) != 0)
+        return est_fail(err, EST_PROTOCOL_BASE64_BITS, NULL);
     for (unsigned i = 0; i < 3 - d->padding; i++)
         d->out[d->used++] = (uint8_t)(d->bits >> (16 - 8 * i));
     d->ended = d->padding > 0;
@@ -111,7 +114,7 @@ estuary_status est_base64_decode(const uint8_t *text, size_t len, size_t max, ui
     d.out = NULL;
 
 cleanup:
-    est_free(d.out);
+    est_free_secret(d.out, d.used); /* it may have been a private key */
     return status;
 }
 

@@ -1,4 +1,4 @@
-#include "wire/csr_parts.h"
+#include "wire/csr_template.h"
 
 #include <openssl/err.h>
 #include <openssl/objects.h>
@@ -107,13 +107,16 @@ static estuary_status take_signature(estuary_csr *csr, const estuary_csr_attribu
     return ESTUARY_OK;
 }
 
-/* The same text, whatever the string types. */
-static bool same_text(const ASN1_STRING *have, const ASN1_TYPE *wish)
+bool est_asn1_is_text(int type)
 {
-    bool string = wish->type == V_ASN1_UTF8STRING || wish->type == V_ASN1_PRINTABLESTRING ||
-                  wish->type == V_ASN1_IA5STRING || wish->type == V_ASN1_T61STRING ||
-                  wish->type == V_ASN1_BMPSTRING || wish->type == V_ASN1_UNIVERSALSTRING;
-    if (!string)
+    return type == V_ASN1_UTF8STRING || type == V_ASN1_PRINTABLESTRING || type == V_ASN1_IA5STRING ||
+           type == V_ASN1_T61STRING || type == V_ASN1_BMPSTRING || type == V_ASN1_UNIVERSALSTRING ||
+           type == V_ASN1_NUMERICSTRING;
+}
+
+bool est_same_text(const ASN1_STRING *have, const ASN1_TYPE *wish)
+{
+    if (!est_asn1_is_text(wish->type))
         return false;
     uint8_t *a = NULL, *b = NULL;
     int a_len = ASN1_STRING_to_UTF8(&a, have), b_len = ASN1_STRING_to_UTF8(&b, wish->value.asn1_string);
@@ -131,7 +134,7 @@ static bool subject_has(const X509_NAME *subject, const est_csr_attribute *entry
     while ((at = X509_NAME_get_index_by_OBJ(subject, entry->type, at)) >= 0) {
         const ASN1_STRING *have = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at));
         for (int i = 0; i < values; i++)
-            if (same_text(have, X509_ATTRIBUTE_get0_type(entry->attribute, i)))
+            if (est_same_text(have, X509_ATTRIBUTE_get0_type(entry->attribute, i)))
                 return true;
         if (values == 0)
             return true;
@@ -200,6 +203,20 @@ cleanup:
     return status;
 }
 
+estuary_status est_csr_put_extension(estuary_csr *csr, X509_EXTENSION *extension, estuary_error *err)
+{
+    if (extension == NULL)
+        return est_fail_openssl(err, EST_MEMORY, NULL);
+    if (sk_X509_EXTENSION_num(csr->extensions) >= EST_CSR_MAX_EXTENSIONS &&
+        est_extensions_find(csr->extensions, X509_EXTENSION_get_object(extension)) == NULL) {
+        X509_EXTENSION_free(extension);
+        return est_fail(err, EST_CSR_CONFLICT, "the server asks for more than %d extensions",
+                        EST_CSR_MAX_EXTENSIONS);
+    }
+    return est_extensions_put(&csr->extensions, extension) ? ESTUARY_OK
+                                                           : est_fail_openssl(err, EST_MEMORY, NULL);
+}
+
 static estuary_status merge_extension(estuary_csr *csr, const X509_EXTENSION *wish, estuary_error *err)
 {
     const ASN1_OBJECT *oid = X509_EXTENSION_get_object((X509_EXTENSION *)wish);
@@ -216,12 +233,7 @@ static estuary_status merge_extension(estuary_csr *csr, const X509_EXTENSION *wi
     if (have != NULL)
         return est_fail(err, EST_CSR_CONFLICT,
                         "the server asks for the extension %s with another value than the request has", name);
-    if (sk_X509_EXTENSION_num(csr->extensions) >= EST_CSR_MAX_EXTENSIONS)
-        return est_fail(err, EST_CSR_CONFLICT, "the server asks for more than %d extensions",
-                        EST_CSR_MAX_EXTENSIONS);
-    if (!est_extensions_put(&csr->extensions, X509_EXTENSION_dup(wish)))
-        return est_fail_openssl(err, EST_MEMORY, NULL);
-    return ESTUARY_OK;
+    return est_csr_put_extension(csr, X509_EXTENSION_dup(wish), err);
 }
 
 static estuary_status merge_extensions(estuary_csr *csr, const estuary_csr_attributes *attributes,
@@ -255,9 +267,13 @@ estuary_status estuary_csr_apply(estuary_csr *csr, const estuary_csr_attributes 
             EST_FAIL_OPENSSL(EST_KEY, NULL);
         EST_TRY(check_key(attributes, &info, err));
     }
-    EST_TRY(take_signature(changed, attributes, key, info.name, err));
-    EST_TRY(check_subject(changed, attributes, err));
-    EST_TRY(merge_extensions(changed, attributes, err));
+    if (attributes->template != NULL) {
+        EST_TRY(est_csr_template_apply(changed, attributes->template, err));
+    } else {
+        EST_TRY(take_signature(changed, attributes, key, info.name, err));
+        EST_TRY(check_subject(changed, attributes, err));
+        EST_TRY(merge_extensions(changed, attributes, err));
+    }
     estuary_csr old = *csr; /* all or nothing: the copy's contents become the builder's */
     *csr = *changed;
     *changed = old;

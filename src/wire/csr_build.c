@@ -350,6 +350,29 @@ static bool is_own_attribute(const X509_ATTRIBUTE *attribute)
     return nid == NID_ext_req || nid == NID_ms_ext_req || nid == NID_pkcs9_challengePassword;
 }
 
+estuary_status est_csr_put_attribute(estuary_csr *csr, const char *oid, int type, const uint8_t *value,
+                                     size_t len, estuary_error *err)
+{
+    estuary_status status = ESTUARY_OK;
+    int size = 0, at = -1;
+    X509_ATTRIBUTE *attribute = NULL;
+    ASN1_OBJECT *object = est_oid_parse(oid);
+    if (object == NULL || !est_size_to_int(len, &size))
+        EST_FAIL_OPENSSL(EST_MEMORY, NULL);
+    attribute = X509_ATTRIBUTE_create_by_OBJ(NULL, object, type, value, size);
+    if (attribute == NULL)
+        EST_FAIL_OPENSSL(EST_MEMORY, NULL);
+    at = X509at_get_attr_by_OBJ(csr->attributes, object, -1);
+    if (X509at_add1_attr(&csr->attributes, attribute) == NULL)
+        EST_FAIL_OPENSSL(EST_MEMORY, NULL);
+    if (at >= 0)
+        X509_ATTRIBUTE_free(X509at_delete_attr(csr->attributes, at));
+cleanup:
+    X509_ATTRIBUTE_free(attribute);
+    ASN1_OBJECT_free(object);
+    return status;
+}
+
 static estuary_status copy_attributes(estuary_csr *csr, const X509_REQ *request, estuary_error *err)
 {
     int count = X509_REQ_get_attr_count(request);

@@ -30,13 +30,33 @@ typedef struct est_csr_attribute {
     X509_ATTRIBUTE *attribute;   /* NULL for a bare OID */
     X509_EXTENSIONS *extensions; /* ESTUARY_CSRATTR_EXTENSIONS */
     char key[64];                /* ESTUARY_CSRATTR_KEY: "ec:P-384", or "ec:", "rsa:" without parameters */
+    bool must_fill;              /* a part of a template without a value of its own */
 } est_csr_attribute;
+
+typedef struct est_csr_template est_csr_template; /* RFC 9908; csr_template.h */
 
 struct estuary_csr_attributes {
     est_csr_attribute *entries;
     size_t count;
-    size_t size;
+    est_csr_template *template; /* NULL: the server sent none */
 };
+
+/* csrattrs.c */
+
+/* From type and attribute to oid, name, kind and words; `number` of the entry is for the error. */
+estuary_status est_csr_attribute_describe(est_csr_attribute *entry, size_t number, estuary_error *err);
+void est_csr_attribute_clear(est_csr_attribute *entry);
+
+/* csr_template.c */
+void est_csr_template_free(est_csr_template *template); /* NULL is fine */
+
+/* csr_apply.c */
+
+bool est_asn1_is_text(int type); /* one of DirectoryString's, IA5String, NumericString */
+/* The same text, whatever the string types. */
+bool est_same_text(const ASN1_STRING *have, const ASN1_TYPE *wish);
+/* Replaces or appends; takes ownership in every case. NULL is short memory. */
+estuary_status est_csr_put_extension(estuary_csr *csr, X509_EXTENSION *extension, estuary_error *err);
 
 /* name.c */
 bool est_utf8_is_valid(const uint8_t *bytes, size_t len);

@@ -1,4 +1,4 @@
-#include "wire/csr_parts.h"
+#include "wire/csr_template.h"
 
 #include <openssl/ec.h>
 #include <openssl/err.h>
@@ -12,20 +12,25 @@
 #define MAX_ENTRIES 256
 #define MAX_VALUES  256
 
+void est_csr_attribute_clear(est_csr_attribute *entry)
+{
+    est_free(entry->oid);
+    est_free(entry->name);
+    est_free(entry->words);
+    ASN1_OBJECT_free(entry->type);
+    X509_ATTRIBUTE_free(entry->attribute);
+    sk_X509_EXTENSION_pop_free(entry->extensions, X509_EXTENSION_free);
+    memset(entry, 0, sizeof(*entry));
+}
+
 void estuary_csr_attributes_free(estuary_csr_attributes *attributes)
 {
     if (attributes == NULL)
         return;
-    for (size_t i = 0; i < attributes->count; i++) {
-        est_csr_attribute *entry = &attributes->entries[i];
-        est_free(entry->oid);
-        est_free(entry->name);
-        est_free(entry->words);
-        ASN1_OBJECT_free(entry->type);
-        X509_ATTRIBUTE_free(entry->attribute);
-        sk_X509_EXTENSION_pop_free(entry->extensions, X509_EXTENSION_free);
-    }
+    for (size_t i = 0; i < attributes->count; i++)
+        est_csr_attribute_clear(&attributes->entries[i]);
     est_free(attributes->entries);
+    est_csr_template_free(attributes->template);
     est_free(attributes);
 }
 
@@ -35,8 +40,8 @@ static const char *extra_name(const char *oid)
     static const struct {
         const char *oid, *name;
     } names[] = {
-        {"1.3.6.1.1.1.1.22", "macAddress"},                                 /* RFC 2307 */
-        {"1.2.840.113549.1.9.16.2.61", "certificationRequestInfoTemplate"}, /* RFC 9908 */
+        {"1.3.6.1.1.1.1.22", "macAddress"},                     /* RFC 2307 */
+        {EST_TEMPLATE_OID, "certificationRequestInfoTemplate"}, /* RFC 9908 */
         {"1.2.840.113549.1.9.16.2.62", "extensionReqTemplate"},
     };
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -216,15 +221,15 @@ static bool describe(est_csr_attribute *entry)
         return describe_signature(entry, nid);
     if (nid != NID_undef && est_curve_is_known(nid))
         return describe_curve(entry, entry->type);
-    if (strcmp(entry->name, "certificationRequestInfoTemplate") == 0)
-        return say(entry, ESTUARY_CSRATTR_UNKNOWN,
-                   est_strdup("the server sends a template of the request (RFC 9908): ignored"));
     return say(entry, ESTUARY_CSRATTR_UNKNOWN, est_printf("the server names %s: ignored", entry->name));
 }
 
 /* X.520's and PKCS #9's names: OpenSSL's short ones ("CN") are right for strings, not for sentences. */
-static char *usual_name(const ASN1_OBJECT *type, const char *oid)
+char *est_csr_attribute_name(const ASN1_OBJECT *type)
 {
+    char oid[EST_OID_MAX_TEXT] = "?";
+    if (!est_oid_text(type, oid, sizeof(oid)))
+        memcpy(oid, "?", 2);
     int nid = OBJ_obj2nid(type);
     const char *name = extra_name(oid);
     if (nid != NID_undef)
@@ -234,14 +239,14 @@ static char *usual_name(const ASN1_OBJECT *type, const char *oid)
     return est_strdup(name == NULL ? oid : name);
 }
 
-static estuary_status fill_entry(est_csr_attribute *entry, size_t number, estuary_error *err)
+estuary_status est_csr_attribute_describe(est_csr_attribute *entry, size_t number, estuary_error *err)
 {
     char oid[EST_OID_MAX_TEXT];
     if (!est_oid_text(entry->type, oid, sizeof(oid)))
         return est_fail(err, EST_PROTOCOL_CSRATTRS,
                         "entry %zu of the server's CSR attributes has an OID that makes no sense", number);
     entry->oid = est_strdup(oid);
-    entry->name = usual_name(entry->type, oid);
+    entry->name = est_csr_attribute_name(entry->type);
     if (entry->oid == NULL || entry->name == NULL || !describe(entry))
         return est_fail_memory(err);
     return ESTUARY_OK;
@@ -279,7 +284,7 @@ static estuary_status read_entry(const ASN1_TYPE *value, est_csr_attribute *entr
         EST_FAIL(EST_PROTOCOL_CSRATTRS,
                  "entry %zu of the server's CSR attributes is neither an OID nor an attribute", number);
     }
-    EST_TRY(fill_entry(entry, number, err));
+    EST_TRY(est_csr_attribute_describe(entry, number, err));
 cleanup:
     return status;
 }
@@ -327,6 +332,7 @@ estuary_status estuary_csr_attributes_parse(const uint8_t *der, size_t len, estu
         if (at != der + len)
             EST_FAIL(EST_PROTOCOL_CSRATTRS_TRAILING, NULL);
         EST_TRY(read_entries(values, attributes, err));
+        EST_TRY(est_csr_template_take(attributes, err));
     }
     *out = attributes;
     attributes = NULL;
@@ -358,6 +364,16 @@ bool estuary_csr_attributes_at(const estuary_csr_attributes *attributes, size_t 
     if (words != NULL)
         *words = entry->words;
     return true;
+}
+
+bool estuary_csr_attributes_has_template(const estuary_csr_attributes *attributes)
+{
+    return attributes != NULL && attributes->template != NULL;
+}
+
+bool estuary_csr_attributes_must_fill(const estuary_csr_attributes *attributes, size_t index)
+{
+    return index < estuary_csr_attributes_count(attributes) && attributes->entries[index].must_fill;
 }
 
 bool estuary_csr_attributes_wants_binding(const estuary_csr_attributes *attributes)

@@ -33,7 +33,7 @@ static const char *take_token(const char *p, char *out, size_t size)
     return used == 0 ? NULL : p;
 }
 
-/* RFC 9110 5.6.4 */
+/* RFC 9110 5.6.4; upper and lower case stay */
 static const char *take_quoted(const char *p, char *out, size_t size)
 {
     size_t used = 0;
@@ -43,28 +43,49 @@ static const char *take_quoted(const char *p, char *out, size_t size)
         if (*p == '\0')
             return NULL;
         if (used + 1 < size)
-            out[used++] = lower(*p);
+            out[used++] = *p;
     }
     out[used] = '\0';
     return p + 1;
 }
 
+static const char *take_plain(const char *p, char *out, size_t size)
+{
+    const char *start = p;
+    size_t used = 0;
+    for (; is_token(*p); p++) {
+        if (used + 1 < size)
+            out[used++] = *p;
+    }
+    out[used] = '\0';
+    return p == start ? NULL : p;
+}
+
+/* What is longer than `size` is cut: none we know is as long, and it must not read as absent. */
+static void keep(const char *value, char *out, size_t size, bool in_lower_case)
+{
+    size_t used = 0;
+    for (; value[used] != '\0' && used + 1 < size; used++)
+        out[used] = in_lower_case ? lower(value[used]) : value[used];
+    out[used] = '\0';
+}
+
 static const char *take_parameter(const char *p, est_media_type *out)
 {
-    char name[32], value[64];
+    char name[32], value[80];
     p = skip_blanks(p);
     if (*p == '\0' || *p == ';')
         return p; /* RFC 9110 5.6.6 allows empty ones */
     p = take_token(p, name, sizeof(name));
     if (p == NULL || *p++ != '=')
         return NULL;
-    p = *p == '"' ? take_quoted(p, value, sizeof(value)) : take_token(p, value, sizeof(value));
+    p = *p == '"' ? take_quoted(p, value, sizeof(value)) : take_plain(p, value, sizeof(value));
     if (p == NULL)
         return NULL;
-    if (strcmp(name, "smime-type") == 0) {
-        value[sizeof(out->smime_type) - 1] = '\0'; /* a longer one is none we know: must not read as absent */
-        memcpy(out->smime_type, value, strlen(value) + 1);
-    }
+    if (strcmp(name, "smime-type") == 0)
+        keep(value, out->smime_type, sizeof(out->smime_type), true);
+    else if (strcmp(name, "boundary") == 0)
+        keep(value, out->boundary, sizeof(out->boundary), false);
     return skip_blanks(p);
 }
 

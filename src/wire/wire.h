@@ -3,9 +3,11 @@
 #define EST_WIRE_H
 
 #include "base/base.h"
+#include "wire/cmc.h"
 
 #include <estuary/csr.h>
 #include <estuary/csrattrs.h>
+#include <openssl/cms.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
@@ -23,10 +25,29 @@ estuary_status est_base64_encode(const uint8_t *bytes, size_t len, char **out, e
 typedef struct est_media_type {
     char type[64];       /* "application/pkcs7-mime", lower case */
     char smime_type[32]; /* lower case; "" when absent */
+    char boundary[72]; /* as it stands there; "" when absent, 71 characters when longer than the 70 allowed */
 } est_media_type;
 
 /* false when value is not a media type. Unknown parameters are passed over. */
 bool est_media_type_parse(const char *value, est_media_type *out);
+
+/* multipart.c (RFC 2046 5.1) */
+
+#define EST_MULTIPART_PARTS 4
+
+typedef struct est_part {
+    est_media_type type; /* type "" when the part does not say */
+    const uint8_t *body; /* lent: inside of what was parsed */
+    size_t len;
+} est_part;
+
+typedef struct est_multipart {
+    est_part parts[EST_MULTIPART_PARTS];
+    size_t count; /* at least one */
+} est_multipart;
+
+estuary_status est_multipart_parse(const uint8_t *body, size_t len, const char *boundary, est_multipart *out,
+                                   estuary_error *err);
 
 /* retry_after.c (RFC 9110 10.2.3): seconds or an HTTP date; *at is absolute. */
 bool est_retry_after_parse(const char *value, time_t now, time_t *at);
@@ -34,6 +55,65 @@ bool est_retry_after_parse(const char *value, time_t now, time_t *at);
 /* certs_only.c: the certificates of a "certs-only" SignedData (RFC 7030 4.1.3, RFC 5272 4.1) */
 estuary_status est_certs_only_parse(const uint8_t *der, size_t len, const estuary_limits *limits,
                                     STACK_OF(X509) **out, estuary_error *err);
+
+/* decrypt.c: how a server-generated private key shall be encrypted (E9, RFC 7030 4.4.1) */
+
+typedef enum est_decrypt_method {
+    EST_DECRYPT_NONE = 0, /* by TLS alone */
+    EST_DECRYPT_RSA,      /* key transport */
+    EST_DECRYPT_EC,       /* key agreement */
+    EST_DECRYPT_KEK,      /* AES key wrap */
+    EST_DECRYPT_PASSWORD
+} est_decrypt_method;
+
+#define EST_DECRYPT_ID_MAX 255
+
+typedef struct est_decrypt {
+    est_decrypt_method method;
+    uint8_t *id; /* what the request names the key by; owned, as all here */
+    size_t id_len;
+    EVP_PKEY *key;          /* EST_DECRYPT_RSA and _EC */
+    X509 *certificate;      /* of key; NULL: none is known */
+    estuary_secret *secret; /* EST_DECRYPT_KEK and _PASSWORD */
+} est_decrypt;
+
+void est_decrypt_clear(est_decrypt *decrypt);
+/* References to the same key and secret; false when memory is short, *to is then clear. */
+bool est_decrypt_copy(const est_decrypt *from, est_decrypt *to);
+bool est_decrypt_same_recipient(const est_decrypt *a, const est_decrypt *b); /* method and identifier */
+const char *est_decrypt_method_name(est_decrypt_method method); /* "rsa", "ec", "kek", "password"; "tls" */
+bool est_decrypt_method_from_name(const char *name, est_decrypt_method *out);
+/* An RSA or EC private key; certificate may be NULL. The identifier is the subject key identifier. */
+estuary_status est_decrypt_set_key(est_decrypt *decrypt, EVP_PKEY *key, X509 *certificate,
+                                   estuary_error *err);
+estuary_status est_decrypt_set_secret(est_decrypt *decrypt, est_decrypt_method method, const uint8_t *id,
+                                      size_t id_len, const estuary_secret *secret, estuary_error *err);
+/* DecryptKeyIdentifier or AsymmetricDecryptKeyIdentifier, and SMIMECapabilities. */
+estuary_status est_decrypt_add_attributes(const est_decrypt *decrypt, estuary_csr *csr, estuary_error *err);
+
+/* key_envelope.c: the outer CMS message, before anything is decrypted */
+
+/* Exactly one recipient, the one asked for, and only algorithms that are accepted. */
+estuary_status est_key_envelope_check(CMS_ContentInfo *cms, const uint8_t *der, size_t len,
+                                      const est_decrypt *decrypt, estuary_error *err);
+
+/* key_package.c: the server-generated private key (RFC 7030 4.4.2, RFC 5958) */
+
+/* PrivateKeyInfo or OneAsymmetricKey, whose halves must belong together. */
+estuary_status est_pkcs8_parse(const uint8_t *der, size_t len, EVP_PKEY **out, estuary_error *err);
+/*
+ * Decrypts. The signature is still to be verified: *signed_data is for est_key_package_verify(), and freed
+ * (and wiped) with est_key_package_free().
+ */
+estuary_status est_key_package_open(const uint8_t *der, size_t len, const est_decrypt *decrypt,
+                                    EVP_PKEY **key, CMS_ContentInfo **signed_data, estuary_error *err);
+/*
+ * The one signer, whose certificate is among the message's own or certs; a reference. Whether it has the
+ * authority is not looked at.
+ */
+estuary_status est_key_package_verify(CMS_ContentInfo *signed_data, const STACK_OF(X509) *certs,
+                                      X509 **signer, estuary_error *err);
+void est_key_package_free(CMS_ContentInfo *signed_data); /* NULL is fine */
 
 /* idn.c */
 
@@ -75,6 +155,9 @@ bool est_certificate_san(const X509 *certificate, GENERAL_NAMES **out);
 /* csr_build.c */
 
 estuary_csr *est_csr_dup(const estuary_csr *csr); /* NULL when memory is short */
+/* An attribute of one value, in DER when type is V_ASN1_SEQUENCE; replaces the one with the same OID. */
+estuary_status est_csr_put_attribute(estuary_csr *csr, const char *oid, int type, const uint8_t *value,
+                                     size_t len, estuary_error *err);
 /* Over its DER: X509_REQ_dup() of OpenSSL 3.0 crashes when memory runs short. NULL on failure. */
 X509_REQ *est_request_dup(const X509_REQ *request);
 /* true when the request carries ChangeSubjectName (RFC 6402 2.8). */

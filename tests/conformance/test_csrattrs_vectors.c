@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 
+#include "../unit/der_text.h"
+
 #include <estuary/csrattrs.h>
 #include <openssl/evp.h>
 #include <stdio.h>
@@ -172,19 +174,36 @@ static void test_request_is_not_csrattrs(void **state)
     estuary_error_free(err);
 }
 
-/* RFC 9908 3.4: who does not know the template ignores it */
-static void test_template_is_ignored(void **state)
+/* RFC 9908 3.4: CSR-template.dump, as its text reads, with the identifiers that IANA has assigned since */
+static void test_template(void **state)
 {
-    /* { 1.2.840.113549.1.9.16.2.61, SET { SEQUENCE { INTEGER 0, [1] { } } } } */
-    static const uint8_t der[] = {0x30, 0x18, 0x30, 0x16, 0x06, 0x0b, 0x2a, 0x86, 0x48,
-                                  0x86, 0xf7, 0x0d, 0x01, 0x09, 0x10, 0x02, 0x3d, 0x31,
-                                  0x07, 0x30, 0x05, 0x02, 0x01, 0x00, 0xa1, 0x00};
-    static const expected entry = {ESTUARY_CSRATTR_UNKNOWN, "1.2.840.113549.1.9.16.2.61",
-                                   "certificationRequestInfoTemplate"};
+    static const char text[] =
+        "30{30{06:2a864886f70d010910023d 31{30{02:00"
+        "  30{31{30{06:550403}} 31{30{06:55040b 0c\"myDept\"}} 31{30{06:55040b 0c\"myGroup\"}}}"
+        "  a0{30{06:2a8648ce3d0201 06:2a8648ce3d030107}}"
+        "  a1{30{06:2a864886f70d010910023e 31{30{"
+        "    30{06:551d11 04{30{82\"www.myServer.com\" 87:}}}"
+        "    30{06:551d0f 01:ff 04{03:0388}}"
+        "    30{06:551d25}}}}}}}}}";
+    static const expected entries[] = {
+        {ESTUARY_CSRATTR_TEMPLATE, "1.2.840.113549.1.9.16.2.61", "certificationRequestInfoTemplate"},
+        {ESTUARY_CSRATTR_SUBJECT, "2.5.4.3", "commonName"},
+        {ESTUARY_CSRATTR_SUBJECT, "2.5.4.11", "organizationalUnitName"},
+        {ESTUARY_CSRATTR_SUBJECT, "2.5.4.11", "organizationalUnitName"},
+        EC,
+        {ESTUARY_CSRATTR_EXTENSIONS, "2.5.29.17", "subjectAltName"},
+        {ESTUARY_CSRATTR_EXTENSIONS, "2.5.29.15", "keyUsage"},
+        {ESTUARY_CSRATTR_EXTENSIONS, "2.5.29.37", "extendedKeyUsage"},
+    };
+    static const bool must_fill[] = {false, true, false, false, false, true, false, true};
+    uint8_t der[DER_TEXT_MAX];
     estuary_csr_attributes *attributes = NULL;
     (void)state;
-    assert_int_equal(estuary_csr_attributes_parse(der, sizeof(der), &attributes, NULL), ESTUARY_OK);
-    assert_entries(attributes, &entry, 1);
+    assert_int_equal(estuary_csr_attributes_parse(der, der_text(text, der), &attributes, NULL), ESTUARY_OK);
+    assert_entries(attributes, entries, sizeof(entries) / sizeof(entries[0]));
+    for (size_t i = 0; i < sizeof(must_fill) / sizeof(must_fill[0]); i++)
+        assert_int_equal(estuary_csr_attributes_must_fill(attributes, i), must_fill[i]);
+    assert_string_equal(estuary_csr_attributes_key_algorithm(attributes), "ec:P-256");
     estuary_csr_attributes_free(attributes);
 }
 
@@ -217,7 +236,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_vectors),
         cmocka_unit_test(test_request_is_not_csrattrs),
-        cmocka_unit_test(test_template_is_ignored),
+        cmocka_unit_test(test_template),
         cmocka_unit_test(test_rfc7030_a2),
     };
     return cmocka_run_group_tests(tests, find_vectors, NULL);

@@ -10,6 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (est_media_type_parse(text, &media)) {
         REQUIRE(memchr(media.type, '\0', sizeof(media.type)) != NULL);
         REQUIRE(memchr(media.smime_type, '\0', sizeof(media.smime_type)) != NULL);
+        REQUIRE(memchr(media.boundary, '\0', sizeof(media.boundary)) != NULL);
         REQUIRE(strchr(media.type, '/') != NULL);
         REQUIRE(strpbrk(media.type, "ABCDEFGHIJKLMNOPQRSTUVWXYZ ;") == NULL);
         /* the type alone reads as itself */

@@ -23,9 +23,14 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from harness import (Estuary, Lab, case, cases_from, check, check_equal, check_in, check_not_in,  # noqa: E402
                      main, make_ca, make_key, openssl, password_file, program, run, snapshot, temp_dir,
                      write_private)
+import protocol_lies  # noqa: E402
 
 PASSWORD = "pass-s3cret-7141"
 LITERAL = "literal-s3cret-2718"
+# PKCS#8, PBES2 of AES-256 with PBKDF2, which is to take 2^31 - 1 iterations
+EXPENSIVE_KEY = bytes.fromhex("307f304b06092a864886f70d01050d303e301d06092a864886f70d01050c301004"
+                              "0873616c7473616c7402047fffffff301d060960864801650304012a0410") + bytes(16) \
+    + b"\x04\x30" + bytes(48)
 ROWS_AT_LEAST = 60
 NAME = {"subject": "CN=device", "san": "dns:device.example"}
 
@@ -80,6 +85,7 @@ class Fixtures:
                             f"pass:{PASSWORD}").raw
         self.file("open.key", key, 0o644)
         self.file("encrypted.key", encrypted)
+        self.file("expensive.key", EXPENSIVE_KEY)
         self.file("garbage.key", os.urandom(400))
         self.file("two.key", key + make_key(self.dir / "other.key").read_bytes())
         self.file("public.key", openssl("pkey", "-in", self.dir / "device.key", "-pubout").raw)
@@ -153,8 +159,12 @@ class Work:
 def common(command, url, anchors):
     """The options of a command when all is well."""
     options = {"server": url, "trust": anchors, "timeout": 15}
+    if command in ("enroll", "reenroll"):
+        options |= {"pop": "off"}    # else /csrattrs would be asked first, and meet the lie
     if command == "enroll":
         options |= {"user": "alice", "password": "file:{fix}/password", "out": "{out}", **NAME}
+    elif command == "fullcmc":
+        options |= {"cmc-identity": "alice", "cmc-secret": "file:{fix}/password", "out": "{out}", **NAME}
     elif command == "reenroll":
         options |= {"cert": "{fix}/identity.pem", "key": "{fix}/identity.key", "out": "{out}"}
     elif command == "bootstrap":
@@ -197,16 +207,25 @@ def refused(work, expected, act):
     return expected.check(result)
 
 
+def kept(work, expected, act):
+    """act() loses the answer to a POST that may have been read: the request and its key stay, nothing else."""
+    result = act()
+    check_equal(sorted(snapshot(work.parent)), [".", "device.pending", "device.pending/key.pem",
+                                                "device.pending/state.json"], f"files after {result!r}")
+    check_equal(result["maybe_sent"], True, "maybe_sent")
+    return expected.check(result)
+
+
 # --- lies: a lab that misbehaves ----------------------------------------------------------------
 
-def lie(command, code, category, exit_code, sentence, counts=True, lab=(), prepare=None, **options):
+def lie(command, code, category, exit_code, sentence, counts=True, lab=(), prepare=None, judge=refused, **options):
     def act(work, name):
         with start_lab(work, "--misbehave", name.split(" ")[0], *lab) as server:
             given = common(command, server.url, server.anchors) | options
             if prepare:
                 given |= prepare(work, server)
-            return refused(work, Refusal(code, category, exit_code, sentence),
-                           lambda: work.call(command, given))
+            return judge(work, Refusal(code, category, exit_code, sentence),
+                         lambda: work.call(command, given))
     return act, Refusal(code, category, exit_code, sentence, counts)
 
 
@@ -224,6 +243,11 @@ def protocol(code, sentence, command="enroll", **options):
 
 def network(code, sentence, command="enroll", **options):
     return lie(command, f"network.{code}", "network", 4, sentence, **options)
+
+
+def lost(code, sentence, **options):
+    """The server may have issued: the same command again must be the same request (E7, double enrolment)."""
+    return network(code, sentence, judge=kept, **options)
 
 
 def auth(code, sentence, command="enroll", **options):
@@ -249,8 +273,17 @@ def right_fingerprint(_work, lab):
     return {"fingerprint": lab.fingerprint}
 
 
-# In TLS 1.3 the alert about a client certificate comes after the handshake and may lose a race with a reset.
-TLS_1_2 = ("--tls", "1.2")
+def cmc(code, sentence, **options):
+    return lie("fullcmc", f"protocol.{code}", "protocol", 8, sentence, **options)
+
+
+def cmc_signer(sentence, **options):
+    return lie("fullcmc", "trust.cmc-signer", "trust", 5, sentence, **options)
+
+
+def cmc_failed(sentence, code="server.cmc-failed", category="server", exit_code=8, **options):
+    return lie("fullcmc", code, category, exit_code, sentence, **options)
+
 
 # counts=False: the client sees what it sees in the row named beside it
 LIES = {
@@ -277,10 +310,9 @@ LIES = {
     "tls-null-cipher": tls("no-shared-cipher", "none of our cipher suites"),
     "tls-anon-only": tls("no-shared-cipher", "none of our cipher suites", counts=False),  # null-cipher
     "tls-alert": tls("no-shared-cipher", "(alert handshake_failure)", counts=False),  # the same alert
-    "tls-require-client-cert": tls("client-certificate-required", "insists on a TLS client certificate",
-                                   lab=TLS_1_2),
+    "tls-require-client-cert": tls("client-certificate-required", "insists on a TLS client certificate"),
     "tls-wrong-client-ca": tls("client-certificate-refused", "refused our TLS client certificate",
-                               lab=TLS_1_2, cert="{fix}/identity.pem", key="{fix}/identity.key"),
+                               cert="{fix}/identity.pem", key="{fix}/identity.key"),
     "tls-plain-http": tls("not-tls", "does not speak TLS on this port"),
     "tls-close-in-handshake": tls("closed-in-handshake", "closed the connection during the TLS handshake"),
     "tls-stall-in-handshake": network("timeout-connect", "no session with localhost", timeout=2),
@@ -303,13 +335,13 @@ LIES = {
     "401-no-challenge": auth("no-challenge", "401 without saying how to authenticate"),
     "401-unknown-scheme": auth("scheme", "neither Basic nor Digest"),
     "401-ntlm": auth("scheme", "neither Basic nor Digest", counts=False),  # 401-unknown-scheme
-    "403": auth("forbidden", "the server does not allow this (403)"),
+    "403": auth("forbidden", "the server does not allow this (status 403)"),
     "404": server("not-found", "no such EST service at this URL"),
     "400-text": server("refused", "\"the request lacks a serialNumber in its subject\""),
     "400-control-bytes": server("refused", "red?"),
     "400-html": server("refused", "\"400 Bad &lt;request&gt;\""),
-    "405": server("method", "does not know this operation (405)"),
-    "413": server("too-large", "too large for the server (413)"),
+    "405": server("method", "does not know this operation (status 405)"),
+    "413": server("too-large", "too large for the server (status 413)"),
     "429-retry-after": server("busy", "come back later (status 429)"),
     "503-retry-after": server("busy", "come back later (status 503)"),
     "500": server("error", "reports an internal error (status 500)"),
@@ -317,8 +349,8 @@ LIES = {
     "202-no-retry-after": protocol("retry-after-missing", "202 without Retry-After"),
     "202-bad-retry-after": protocol("retry-after", "neither a number of seconds nor an HTTP date"),
     "202-negative": protocol("retry-after", "neither a number of seconds", counts=False),  # bad-retry-after
-    "truncated-body": network("truncated", "in the middle of its answer"),
-    "close-mid-body": network("truncated", "in the middle of its answer", counts=False),  # truncated-body
+    "truncated-body": lost("truncated", "in the middle of its answer"),
+    "close-mid-body": lost("truncated", "in the middle of its answer", counts=False),  # truncated-body
     "negative-length": protocol("content-length", "Content-Length is not a number"),
     "two-lengths": protocol("content-length", "two different Content-Lengths"),
     "oversize": protocol("response-too-large", "announces an answer of 67108864 bytes"),
@@ -329,12 +361,22 @@ LIES = {
     "long-header": protocol("headers-too-large", "a header line of the server's answer is longer"),
     "garbage-status-line": protocol("http", "the server's answer is not valid HTTP"),
     "http-0.9": protocol("http", "the server's answer is not valid HTTP", counts=False),  # garbage-status-line
-    "slow-drip": network("timeout-total", "was not complete within the time allowed", timeout=3),
-    "stall": network("timeout-idle", "sent nothing within the time allowed", timeout=2),
-    "close-before-response": network("closed-early", "which is not sent twice"),
+    "slow-drip": lost("timeout-total", "was not complete within the time allowed", timeout=3),
+    "stall": lost("timeout-idle", "sent nothing within the time allowed", timeout=2),
+    "close-before-response": lost("closed-early", "which is not sent twice"),
     "close-before-response for cacerts": network("closed-early", "the connection before it answered", "cacerts"),
-    "reset": network("reset", "reset the connection after it may have read the request"),
+    "reset": lost("reset", "reset the connection after it may have read the request"),
     "reset for cacerts": network("reset", "localhost", "cacerts", counts=False),  # reset
+
+    "digest-auth-int": auth("digest-auth-int", "only with qop \"auth-int\""),
+    "digest-unknown-algorithm": auth("digest-algorithm", "a hash that is not supported"),
+    "digest-stale-always": auth("digest-stale", "calls every Digest nonce stale"),
+    "digest-md5-sess": auth("refused", "refused the user name or password", counts=False),  # 401-loop
+    "pop-always-wrong": server("channel-binding", "did not see the channel binding of this TLS session",
+                               pop="required"),
+    "pop-never-seen": server("refused", "TLS-terminating proxy is between", counts=False, pop="required"),
+    "pop-no-extended-master-secret wanted": tls("no-extended-master-secret", "no extended master secret",
+                                         pop="required"),
 
     "wrong-key": cert("key-differs", "no certificate in the answer is for the key of the request"),
     "issued-same-as-old-key": cert("key-differs", "for the key of the request", "reenroll",
@@ -373,6 +415,7 @@ LIES = {
     "bad-base64": protocol("base64", "of the server's answer is not base64"),
     "base64-trailing-garbage": protocol("base64-trailing", "after the end of the base64 data"),
     "base64-padding-wrong": protocol("base64-padding", "has a '=' too many"),
+    "base64-unused-bits": protocol("base64-bits", "bits that have to be zero (RFC 4648 3.5)"),
     "der-body": protocol("binary", "raw DER where RFC 7030 wants base64"),
     "pem-body": protocol("pem", "PEM armour where RFC 7030 wants plain base64"),
 
@@ -381,6 +424,54 @@ LIES = {
     "csrattrs-huge": protocol("response-too-large", "bytes, more than allowed", "csrattrs", counts=False),
     "csrattrs-deep-nesting": protocol("csrattrs", "entry 1 of the server's CSR attributes is not", "csrattrs"),
     "csrattrs-wrong-type": protocol("csrattrs", "not valid DER", "csrattrs", counts=False),  # csrattrs-garbage
+
+    # RFC 5272 6.1.4, RFC 7030 4.3.2
+    "cmc-failed-bad-alg": cmc_failed("not supported (badAlg): \"the lab says bad-alg\""),
+    "cmc-failed-bad-message-check": cmc_failed("integrity check of the request failed (badMessageCheck)"),
+    "cmc-failed-bad-request": cmc_failed("not permitted or not supported (badRequest): \"the lab"),
+    "cmc-failed-bad-time": cmc_failed("too far from the server's (badTime)"),
+    "cmc-failed-bad-cert-id": cmc_failed("no certificate matches what the request names (badCertId)"),
+    "cmc-failed-unsupported-ext": cmc_failed("a requested extension is not supported (unsupportedExt)"),
+    "cmc-failed-must-archive-keys": cmc_failed("must be handed over for archiving (mustArchiveKeys)"),
+    "cmc-failed-bad-identity": cmc_failed("did not verify (badIdentity)", "auth.cmc-identity", "auth", 6),
+    "cmc-failed-pop-required": cmc_failed("wants a direct proof of possession (popRequired)"),
+    "cmc-failed-pop-failed": cmc_failed("the proof of possession did not verify (popFailed)"),
+    "cmc-failed-no-key-reuse": cmc_failed("the key may not be used again (noKeyReuse)"),
+    "cmc-failed-internal-ca-error": cmc_failed("the CA had an internal failure (internalCAError)"),
+    "cmc-failed-try-later": cmc_failed("takes no requests now (tryLater)", "server.cmc-try-later"),
+    "cmc-failed-auth-data-fail": cmc_failed("could not be processed (authDataFail)"),
+    "cmc-failed-unheard-of": cmc_failed("for a reason of its own (failInfo 4711)"),
+    "cmc-failed-odd-text": cmc_failed("\"?[2Jred?[31m X-Header: no?? xxxx"),
+    "cmc-failed-200": cmc_failed("(badRequest): \"no\""),
+    "cmc-status-no-support": cmc_failed("it does not support this operation (noSupport)"),
+    "cmc-status-unheard-of": cmc("cmc-status", "holds a status that RFC 5272 does not define"),
+    "cmc-success-400": cmc_failed("refused the request (status 400)", "server.refused", counts=False),
+    # RFC 5272 6.6
+    "cmc-wrong-transaction": cmc("cmc-transaction", "belongs to another transaction"),
+    "cmc-no-transaction": cmc("cmc-transaction", "lacks the transactionId"),
+    "cmc-wrong-nonce": cmc("cmc-nonce", "does not answer this very request (recipientNonce)"),
+    "cmc-no-nonce": cmc("cmc-nonce", "lacks the recipientNonce"),
+    # RFC 5272 4.2, RFC 6402 2.10; E10: nothing in it is read before the signature and its signer are good
+    "cmc-unsigned": cmc("cmc-signature", "has 0 signatures instead of one"),
+    "cmc-stranger": cmc_signer("does not chain to the trust anchors: the issuer of \"CN=Estuary Lab CMC RA"),
+    "cmc-no-authority": cmc_signer("has neither id-kp-cmcRA nor id-kp-cmcCA and is no CA"),
+    "cmc-bad-signature": cmc("cmc-signature", "of the server's CMC response does not verify"),
+    "cmc-no-signer-certificate": cmc("cmc-signature", "does not verify", counts=False),  # cmc-bad-signature
+    "cmc-anchor-unsigned": cmc("cmc-signature", "has 0 signatures", counts=False),  # cmc-unsigned
+    "cmc-anchor-stranger": cmc_signer("does not chain to the trust anchors", counts=False),  # cmc-stranger
+    "cmc-anchor-no-authority": cmc_signer("has neither id-kp-cmcRA", counts=False),  # cmc-no-authority
+    "cmc-pending-bare": cmc("cmc", "says pending, but gives no token to ask with"),
+    "cmc-pending-huge-token": cmc("cmc", "is empty or larger than allowed"),
+    "cmc-no-certificate": lie("fullcmc", "cert.key-differs", "certificate", 9, "no certificate in the answer",
+                              counts=False),  # wrong-key
+    "cmc-other-key": lie("fullcmc", "cert.key-differs", "certificate", 9, "no certificate in the answer",
+                         counts=False),  # wrong-key
+    "cmc-many-controls": cmc("response-too-large", "bytes, more than allowed", counts=False),  # oversize
+    "cmc-nested": cmc("cmc", "the server's CMC response is malformed"),
+    "cmc-wrong-content": cmc("cmc", "is signed, but is no CMC response"),
+    "cmc-content-data": cmc("cmc", "is signed, but is no CMC response", counts=False),  # cmc-wrong-content
+    "cmc-trailing": cmc("cms-trailing", "after the end of the CMS message", counts=False),  # cms-trailing-garbage
+    "cmc-cut": cmc("cms", "is not a CMS message", counts=False),  # not-cms
 }
 
 
@@ -426,7 +517,30 @@ def only_the_confirmed_root(work, name):
         check_not_in("Unrelated", openssl("storeutl", "-noout", "-text", work.parent / "ca.pem").out, "ca.pem")
 
 
+def cmc_works(work, name):
+    with start_lab(work, "--misbehave", name) as lab:
+        work.call("fullcmc", common("fullcmc", lab.url, lab.anchors)).expect(0)
+        verified(work, lab)
+
+
+def cmc_anchor_not_taken(work, name):
+    """A published anchor that is not in the message by its hash: the certificate is good, no anchor is written."""
+    with start_lab(work, "--misbehave", name) as lab:
+        given = common("fullcmc", lab.url, lab.anchors) | {"output": "{parent}/ca.pem"}
+        result = work.call("fullcmc", given)
+        check(result.code != 1, f"an untyped failure: {result!r}")
+        check(not (work.parent / "ca.pem").exists(), "no anchor is written")
+        verified(work, lab)
+
+
 HARMLESS = {
+    "cmc-indefinite": cmc_works,
+    "cmc-no-status": cmc_works,
+    "cmc-alien-control": cmc_works,
+    "cmc-version-1": cmc_works,
+    "cmc-reverse": cmc_works,
+    "cmc-simple-response": cmc_works,
+    "cmc-anchor-wrong-hash": cmc_anchor_not_taken,
     "tls-cmcra-other-host": works(),
     "charset-parameter": works(),
     "redirect-same-origin": works(),
@@ -438,6 +552,8 @@ HARMLESS = {
     "lf-only": works(),
     "issued-short": short_lived,
     "cacerts-two-roots": only_the_confirmed_root,
+    "digest-stale-once": works(),
+    "digest-among-others": works(),
     "extra-certificates": works(),
     "shuffled-order": works(),
     "duplicate-certificate": works(),
@@ -451,23 +567,25 @@ HARMLESS = {
 
 # --- 202 without end: the request stays, the certificate does not come --------------------------
 
-def stays_pending(longest, **options):
+def stays_pending(longest, command="enroll", **options):
     def act(work, name):
         with start_lab(work, "--misbehave", name) as lab:
-            given = common("enroll", lab.url, lab.anchors) | options
-            result = work.call("enroll", given).expect(7)
+            given = common(command, lab.url, lab.anchors) | options
+            result = work.call(command, given).expect(7)
             error = result["error"]
             check_equal((error["code"], error["category"]), ("pending.retry", "pending"), "error")
             check_in("accepted the request but not issued yet", error["message"], "error.message")
             at = datetime.datetime.fromisoformat(error["retry_at"].replace("Z", "+00:00")).timestamp()
             check(0 <= at - time.time() + 60 and at - time.time() <= longest, f"retry_at {error['retry_at']}")
             check_equal(sorted(snapshot(work.parent)), [".", "device.pending", "device.pending/key.pem",
-                                                        "device.pending/request.pem",
                                                         "device.pending/state.json"], "files")
     return act
 
 
 PENDING = {
+    # RFC 5272 6.13; a token the server has forgotten is one more refusal, later
+    "cmc-pending-forgotten": stays_pending(60, "fullcmc"),
+    "cmc-pending-far": stays_pending(8 * 86400, "fullcmc"),
     "202-forever": stays_pending(60, **{"max-wait": 3}),
     # RFC 7030 4.2.3 leaves the time to the server; ten years are cut to what a person can correct
     "202-huge-retry-after": stays_pending(8 * 86400),
@@ -624,8 +742,9 @@ BAD = {
     "trust: system and file": usage("mixed-trust", "cannot be mixed", trust=["{fix}/ca/ca.pem", "system"]),
     "trust: file missing": config("anchors-file", "does not exist", trust="{tmp}/absent.pem"),
     "trust: folder": config("anchors-file", "is not a regular file", trust="{tmp}"),
-    "trust: file empty": config("anchors-empty", "no self-signed CA", counts=False, trust="{fix}/empty.pem"),
-    "trust: garbage": config("anchors-empty", "no self-signed CA", counts=False, trust="{fix}/garbage.pem"),
+    "trust: file empty": config("anchors-file-empty", "the trust anchor file is empty", trust="{fix}/empty.pem"),
+    "trust: garbage": config("anchors-format", "holds no certificate, neither as PEM nor as DER",
+                              trust="{fix}/garbage.pem"),
     "trust: truncated": config("anchors-file", "the PEM block after certificate number 0 is damaged",
                                trust="{fix}/truncated.pem"),
     "trust: broken DER": config("anchors-file", "certificate number 1 cannot be parsed", trust="{fix}/broken.pem"),
@@ -664,18 +783,24 @@ BAD = {
     "key: encrypted, no pin": key("passphrase-needed", "no passphrase was given", key="{fix}/encrypted.key"),
     "key: wrong pin": key("passphrase-wrong", "does not open the key", key="{fix}/encrypted.key",
                           pin="file:{fix}/wrong-password"),
+    "key: absurd cost": key("too-expensive", "more than 10000000 iterations of PBKDF2", pin="file:{fix}/wrong-password",
+                            key="{fix}/expensive.key"),
     "key: garbage": key("format", "holds no private key we can read", key="{fix}/garbage.key"),
     "key: public": key("format", "holds no private key we can read", counts=False, key="{fix}/public.key"),
     "key: two of them": key("format", "more than one private key", key="{fix}/two.key"),
     "key: OpenSSH": key("format", "OpenSSH's own format", key="{fix}/ssh.key"),
     "key: RSA 1024": bad("enroll", "csr.weak-key", "certificate", 9, "RSA keys need at least 2048 bits",
                          key="{fix}/rsa1024.key"),
-    "key: TPM file": bad("enroll", "unsupported.key-uri", "unsupported", 12, "holds a TPM key",
-                         key="{fix}/tpm.key"),
-    "key: pkcs11": bad("enroll", "unsupported.key-uri", "unsupported", 12, "pkcs11: keys are not supported",
-                       key="pkcs11:token=a;object=b"),
-    "key: tpm2": bad("enroll", "unsupported.key-uri", "unsupported", 12, "tpm2: keys are not supported",
-                     key="tpm2:0x81000001"),
+    "key: TPM file": key("format", "holds a TPM key: name it tpm2:PATH", key="{fix}/tpm.key"),
+    "key: PIN in a PKCS#11 URI": usage("pin-literal", "a PIN in the URI", key="pkcs11:object=a?pin-value=1234"),
+    "key: PIN of a command": usage("pin-source", "a command is not run", key="pkcs11:object=a?pin-source=%7Cid"),
+    "key: PKCS#11 URI with an attribute twice": usage("pkcs11-uri", "has an attribute twice",
+                                                      key="pkcs11:object=a;object=b"),
+    "key: PKCS#11 module missing": bad("enroll", "config.module-path", "config", 2, "cannot be opened",
+                                       key="pkcs11:object=a?module-path=/nonexistent/module.so"),
+    "key: PKCS#11 module by relative path": bad("enroll", "config.module-path", "config", 2, "is not absolute",
+                                                key="pkcs11:object=a?module-path=module.so"),
+    "key: TPM handle of another kind": usage("argument", "six more hex digits", key="handle:0x40000001"),
     "key: URI of another host": usage("argument", "a file on another host", key="file://other.example/key"),
     "key: unknown algorithm": usage("key-algorithm", "\"dsa:2048\" is not known", **{"new-key": "dsa:2048"}),
     "key: rsa:1024": usage("key-algorithm", "rsa:1024", **{"new-key": "rsa:1024"}),
@@ -883,7 +1008,7 @@ AGAINST = {
     "anchors of another CA": against(good_lab(trust="{fix}/ca/ca.pem"), "trust.unknown-issuer", "trust", 5,
                                      "does not chain to the trust anchors", counts=False),
     "reenroll: certificate of another CA": against(
-        good_lab("reenroll", lab=TLS_1_2), "tls.client-certificate-refused", "tls", 5, "refused our TLS client",
+        good_lab("reenroll"), "tls.client-certificate-refused", "tls", 5, "refused our TLS client",
         counts=False),  # tls-wrong-client-ca
     "bootstrap: fingerprint of another root": against(
         good_lab("bootstrap"), "trust.fingerprint-mismatch", "trust", 5,
@@ -895,6 +1020,13 @@ AGAINST = {
     "pending of another server": against(pending_first(server="https://localhost:9"), "config.pending-other",
                                          "config", 2, "holds a request for another", counts=False),
 }
+
+
+# --- the rest of the protocol -------------------------------------------------------------------
+
+more = protocol_lies.Rows(sys.modules[__name__])
+LIES |= more.lies()
+HARMLESS |= more.harmless()
 
 
 # --- running the rows ---------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """What the integration tests of the command share: an enrolling device, and what openssl says of its files."""
 
 import base64
+import json
 import pathlib
 import socket
 import sys
@@ -38,6 +39,13 @@ def server(lab, *more):
 
 def public_key(*args):
     return openssl(*args).out
+
+
+def pending_request(folder):
+    """The request of a DIR.pending as PEM."""
+    der = "".join(json.loads((folder / "state.json").read_text())["request"].split())
+    lines = "\n".join(der[i:i + 64] for i in range(0, len(der), 64))
+    return f"-----BEGIN CERTIFICATE REQUEST-----\n{lines}\n-----END CERTIFICATE REQUEST-----\n"
 
 
 def key_of(path, passphrase=None):

@@ -11,6 +11,7 @@ from harness import (case, check, check_equal, check_in, check_not_in, fingerpri
 ZERO = ":".join(["00"] * 32)
 
 
+# 7030-4.1.1-1, 7030-3.1-3
 @case("without --fingerprint: exit 3, the fingerprints on stdout, nothing written")
 def unconfirmed(tmp):
     est = estuary()
@@ -49,6 +50,7 @@ def check_anchors(path, ca):
     openssl("verify", "-CAfile", ca.anchors, ca.dir / "issuing.pem")
 
 
+# 7030-4.1.1-1, 7030-4.1.3-5
 @case("the right fingerprint in every spelling: exit 0; the file holds the root and the CA below it")
 def right(tmp):
     est = estuary()
@@ -107,6 +109,7 @@ def output(tmp):
         check_equal([p.name for p in tmp.iterdir()], ["ca.pem"], "files")
 
 
+# 7030-4.1.1-2, 7030-4.1.1-3
 @case("no client certificate and no Authorization, though both are given")
 def no_credentials(tmp):
     alice, est = Alice(tmp), estuary()
@@ -133,6 +136,7 @@ class Switch:
             relay(connection, beyond)
 
 
+# 7030-4.1.1-3, 7030-4.1.2-3
 @case("a man in the middle who shows another CA in either session is found out: exit 5, nothing written")
 def swapped(tmp):
     est = estuary()
@@ -153,6 +157,7 @@ def swapped(tmp):
         check_equal(fingerprint(tmp / "ca.pem"), true.fingerprint, "fingerprint")
 
 
+# 7030-4.1.3-4
 @case("what comes in the second session is checked too: an unrelated root never becomes an anchor")
 def two_roots(tmp):
     est = estuary()

@@ -99,8 +99,8 @@ cases_from({
     "trust file missing": (["cacerts", "--server", NOWHERE, "--trust", "TMP/no"], "config.anchors-file", 2),
     "no trust": (["cacerts", "--server", NOWHERE], "usage.no-trust", 2),
     "hard revocation": (["enroll", *SERVER, *NAMES, "--revocation", "hard"], "unsupported.revocation", 12),
-    "required binding": (["enroll", *SERVER, *NAMES, "--pop", "required"], "unsupported.feature", 12),
-    "hardware key": (["enroll", *SERVER, *NAMES, "--key", "pkcs11:object=a"], "unsupported.key-uri", 12),
+    "hardware key": (["enroll", *SERVER, *NAMES, "--key", "pkcs11:object=a?pin-value=1234"],
+                     "usage.pin-literal", 2),
     "key file missing": (["enroll", *SERVER, *NAMES, "--key", "TMP/no"], "key.file", 11),
     "parent of out missing": (["enroll", *SERVER, "--subject", "CN=x", "--out", "TMP/no/out"],
                               "config.store-parent", 2),
@@ -390,7 +390,7 @@ def pending(tmp):
         refused(result, "pending.retry", 7)
         check(result["error"]["retry_at"], "retry_at is there")
         check_equal(stat.S_IMODE(waiting.stat().st_mode), 0o700, "mode of the pending folder")
-        check_equal(sorted(p.name for p in waiting.iterdir()), ["key.pem", "request.pem", "state.json"], "pending")
+        check_equal(sorted(p.name for p in waiting.iterdir()), ["key.pem", "state.json"], "pending")
         check(not out.exists(), "the folder stays as it was")
         key, before = (waiting / "key.pem").read_text(), snapshot(waiting)
         other = [

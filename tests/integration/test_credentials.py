@@ -65,6 +65,7 @@ def chain_of(tmp, ca):
     return chain, ca.dir / "server.key"
 
 
+# 7030-3.2.1-2
 @case("a redirect to another origin is refused, and the other origin sees nothing")
 def redirect(tmp):
     alice, est = Alice(tmp), estuary()
@@ -92,6 +93,7 @@ def downgrade(tmp):
         check(not (tmp / "out").exists(), "nothing written")
 
 
+# 7030-3.2.1-1
 @case("a redirect within the origin keeps the method, and the password goes there when asked")
 def same_origin(tmp):
     alice, est = Alice(tmp), estuary()
@@ -130,6 +132,7 @@ def wrong_preemptive(tmp):
         check_equal([r["authorization"] for r in ca.access_log()], [True], "requests")
 
 
+# 7030-3.2.3-4
 @case("no password though asked: exit 6 and one POST; 403, unknown scheme, no challenge likewise")
 def refusals(tmp):
     alice, est = Alice(tmp), estuary()
@@ -149,6 +152,7 @@ def refusals(tmp):
     check(not (tmp / "out").exists() and not (tmp / "out.pending").exists(), "nothing written")
 
 
+# 7030-3.2.3-5, 7030-3.6-1
 @case("a server that is not trusted gets neither request, password nor certificate")
 def untrusted(tmp):
     alice, est = Alice(tmp), estuary()

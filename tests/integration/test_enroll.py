@@ -101,6 +101,7 @@ def never_asked(tmp):
         check(result.code == 6 and not (tmp / "out").exists(), "nothing written")
 
 
+# 7030-3.3.2-1
 @case("a client certificate enrols another device, without password")
 def client_certificate(tmp):
     alice, est = Alice(tmp), estuary()
@@ -227,6 +228,7 @@ def encrypted_key(tmp):
         check_equal(key_of_certificate(tmp / "out/cert.pem"), key_of(tmp / "enc.key", pin), "public key")
 
 
+# 7030-3.2.2-1
 @case("--label is the segment before the operation; a prefix stands before .well-known")
 def label(tmp):
     alice, est = Alice(tmp), estuary()
@@ -258,6 +260,7 @@ def tls_versions(tmp):
             check_folder(tmp / version, ca.anchors)
 
 
+# 7030-4.5-1
 @case("--csrattrs asks the server first and obeys")
 def csrattrs(tmp):
     # RFC 7030 4.5.2: ecPublicKey secp384r1, and ecdsa-with-SHA384

@@ -52,6 +52,16 @@ def wrong_password(tmp):
         check_equal(snapshot(out), {}, "the folder")
 
 
+@case("examples: many enrols five devices at once, and says what failed")
+def many(tmp):
+    secret = password_file(tmp)
+    with Lab(program("estuary-lab"), "--user", f"alice:file:{secret}") as lab:
+        done = run([example("many"), lab.url, lab.anchors, "alice", f"file:{secret}", "5"], code=0)
+        check_equal(sorted(done.out.splitlines()), [f"CN=device-{i}" for i in range(5)], "stdout")
+        done = run([example("many"), lab.url, lab.anchors, "bob", f"file:{secret}", "2"], code=1)
+        check_equal(done.out, "", "stdout")
+
+
 @case("examples: own_transport drives an exchange over its own TLS")
 def own_transport(tmp):
     with Lab(program("estuary-lab")) as lab:

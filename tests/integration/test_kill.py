@@ -8,7 +8,7 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from common import (Alice, check_folder, enrolled, estuary, key_of, key_of_certificate, lab, server)  # noqa: E402
+from common import (Alice, check_folder, enrolled, estuary, key_of, key_of_certificate, lab, pending_request, server)  # noqa: E402
 from harness import (case, check, check_equal, environment, main, openssl, serial_number, snapshot)  # noqa: E402
 
 KILLS = 24
@@ -48,8 +48,8 @@ def check_pending(out):
     if not pending.exists():
         return False
     names = {p.name for p in pending.iterdir()}
-    check(names >= {"request.pem", "key.pem", "state.json"}, f"DIR.pending is complete: {names}")
-    check_equal(openssl("req", "-in", pending / "request.pem", "-noout", "-verify", "-pubkey").out,
+    check(names >= {"key.pem", "state.json"}, f"DIR.pending is complete: {names}")
+    check_equal(openssl("req", "-noout", "-verify", "-pubkey", input=pending_request(pending)).out,
                 key_of(pending / "key.pem"), "public key of the pending request")
     return True
 

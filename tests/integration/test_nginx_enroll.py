@@ -57,9 +57,8 @@ def csrattrs(tmp):
         check_equal(answer["wants_binding"], True, "wants_binding")
         check_equal(answer["key_algorithm"], "ec:P-384", "key_algorithm")
         check_equal(len(answer["attributes"]), 4, "attributes")
-        result = est("enroll", *reach(nginx), *user(nginx), "--subject", "CN=device.example", "--csrattrs", "--out",
+        est("enroll", *reach(nginx), *user(nginx), "--subject", "CN=device.example", "--csrattrs", "--out",
                      tmp / "out", code=0)
-        check_in("pop.not-bound", result.err, "stderr")
         check_in("ASN1 OID: secp384r1", text_of(tmp / "out/cert.pem"), "key")
         check_folder(tmp / "out", nginx.root_pem)
 

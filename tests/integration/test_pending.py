@@ -5,7 +5,7 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from common import (Alice, check_folder, enrolled, estuary, key_of, lab, mode, posts, server)  # noqa: E402
+from common import (Alice, check_folder, enrolled, estuary, key_of, lab, mode, pending_request, posts, server)  # noqa: E402
 from harness import (case, check, check_equal, check_in, main, openssl, snapshot)  # noqa: E402
 
 
@@ -19,8 +19,8 @@ def check_pending(out):
     check_equal(mode(pending), 0o700, "mode of DIR.pending")
     for path in pending.iterdir():
         check_equal(mode(path), 0o600, f"mode of {path.name}")
-    csr, key = pending / "request.pem", pending / "key.pem"
-    check_equal(openssl("req", "-in", csr, "-noout", "-verify", "-pubkey").out, key_of(key), "public key")
+    check_equal(openssl("req", "-noout", "-verify", "-pubkey", input=pending_request(pending)).out,
+                key_of(pending / "key.pem"), "public key")
     return pending
 
 

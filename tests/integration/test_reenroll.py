@@ -15,6 +15,7 @@ def identity(folder):
     return "--cert", folder / "cert.pem", "--key", folder / "key.pem"
 
 
+# 7030-3.3.2-2, 7030-6-1
 @case("by default a new key of the same algorithm; the server sees the old certificate and no password")
 def new_key_each_algorithm(tmp):
     alice, est = Alice(tmp), estuary()
@@ -65,6 +66,7 @@ def other_algorithm(tmp):
             check_in(words, text_of(out / "cert.pem"), algorithm)
 
 
+# 7030-4.2.2-1
 @case("--csr with the old names: key.pem is not written; with other names exit 9 before dialing")
 def csr_file(tmp):
     alice, est = Alice(tmp), estuary()

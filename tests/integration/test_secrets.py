@@ -15,19 +15,22 @@ from harness import (case, cases_from, check, check_equal, environment, free_por
 PASSWORD = "correct-horse-7f3a91"
 PIN = "battery-staple-55c0de"
 PROXY_PASSWORD = "tr0ub4dor-and-3-9b1e"
+KEK = "8f1c2e4b6a7d90315c2b4f6e8a9d0c1b"
+KEY_PASSWORD = "swordfish-4c1d77e0"
 
 
 def forbidden(*extra):
     """Every secret as it is, and as base64 at each of the three offsets it can have in a longer text."""
     found = []
-    for secret in (PASSWORD, PIN, PROXY_PASSWORD, *extra):
+    for secret in (PASSWORD, PIN, PROXY_PASSWORD, KEK, KEY_PASSWORD, *extra):
         raw = secret.encode()
         found.append(raw)
         for pad in range(3):
             text = base64.b64encode(b"\0" * pad + raw)
             # the first and last group also hold bits of the neighbours
             found.append(text[4 if pad else 0:-4])
-    found += [basic_header("alice", PASSWORD).encode(), PASSWORD.encode().hex().encode(), PIN.encode().hex().encode()]
+    found += [basic_header("alice", PASSWORD).encode(), PASSWORD.encode().hex().encode(), PIN.encode().hex().encode(),
+              KEY_PASSWORD.encode().hex().encode(), base64.b64encode(bytes.fromhex(KEK))[:-4]]
     return found
 
 
@@ -69,7 +72,10 @@ def everything(tmp, log_format):
                 # stderr is one JSON object a line
                 for line in result.err.splitlines():
                     one_json_object(line)
-    with lab(*alice.lab, "--csrattrs", str(attributes(tmp))) as ca:
+    kek = password_file(tmp, KEK, name="kek")
+    key_password = password_file(tmp, KEY_PASSWORD, name="key-password")
+    with lab(*alice.lab, "--csrattrs", str(attributes(tmp)), "--kek", f"k1=file:{kek}", "--key-password",
+             f"p1=file:{key_password}") as ca:
         out = work / "out"
         enroll = ("enroll", *server(ca), *alice.client, "--subject", "CN=device", "--key", tmp / "enc.key", "--out", out)
         do(*enroll, "--pin", f"file:{pin}", code=0)
@@ -79,11 +85,23 @@ def everything(tmp, log_format):
         do("bootstrap", "--server", ca.url, *alice.client, "--fingerprint", ca.fingerprint, "-o", work / "ca.pem", code=0)
         do("cacerts", *server(ca), *alice.client, "--preemptive-auth", code=0)
         do("csrattrs", *server(ca), *alice.client, "--preemptive-auth", code=0)
+        keygen = ("serverkeygen", *server(ca), *alice.client, "--subject", "CN=device", "--out", work / "keygen")
+        do(*keygen, "--decrypt-kek", f"k1=file:{kek}", code=0)
+        do(*keygen, "--decrypt-password", f"p1=file:{key_password}", code=0)
+        do(*keygen, "--decrypt-kek", f"k2=file:{kek}", code=8)
+        do(*keygen, "--decrypt-kek", f"k1={KEK}", code=2)
+        do(*keygen, "--decrypt-password", KEY_PASSWORD, code=2)
         do("csr", "--key", tmp / "enc.key", "--pin", f"file:{pin}", "--subject", "CN=x", code=0)
         do("verify", out / "cert.pem", "--trust", ca.anchors, "--chain", out / "chain.pem", "--key", tmp / "enc.key",
            "--pin", f"file:{pin}", code=0)
         do("version", code=0)
+        do("fullcmc", *server(ca), *alice.client, "--subject", "CN=x", "--cmc-identity", "alice", "--cmc-secret",
+           f"file:{alice.file}", "--out", work / "cmc", code=0)
         # failures speak too
+        do("fullcmc", *server(ca), *alice.client, "--subject", "CN=x", "--cmc-identity", "alice", "--cmc-secret",
+           f"file:{pin}", "--out", work / "no", code=6)
+        do("fullcmc", *server(ca), *alice.client, "--subject", "CN=x", "--cmc-secret", PASSWORD, "--out", work / "no",
+           code=2)
         do("enroll", *server(ca), "--user", "alice", "--password", f"file:{pin}", "--subject", "CN=x", "--out",
            work / "no", code=6)
         do("verify", out / "cert.pem", "--trust", ca.anchors, "--key", tmp / "enc.key", "--pin",

@@ -96,9 +96,17 @@ static void test_refused(void **state)
     expect(from_text(pem, &anchors, err), err, "config.anchors-not-ca");
     assert_non_null(strstr(estuary_error_message(err), "\"CN=server\""));
     expect(from_text(only_middle, &anchors, err), err, "config.anchors-empty");
+    assert_string_equal(estuary_error_message(err), "no self-signed CA certificate among the trust anchors");
     expect(from_text(old, &anchors, err), err, "config.anchors-not-ca");
-    expect(from_text("", &anchors, err), err, "config.anchors-empty");
-    expect(from_text("no certificate here", &anchors, err), err, "config.anchors-empty");
+    expect(from_text("", &anchors, err), err, "config.anchors-file-empty");
+    expect(from_text(" \r\n\t\n", &anchors, err), err, "config.anchors-file-empty");
+    assert_string_equal(estuary_error_message(err), "the trust anchor file is empty");
+    expect(from_text("no certificate here", &anchors, err), err, "config.anchors-format");
+    assert_string_equal(estuary_error_message(err),
+                        "the trust anchor file holds no certificate, neither as PEM nor as DER");
+    expect(from_text("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", &anchors, err), err,
+           "config.anchors-format");
+    expect(from_text("0 is not DER", &anchors, err), err, "config.anchors-format");
     pem[strlen(pem) - 40] = '*';
     expect(from_text(pem, &anchors, err), err, "config.anchors-file");
     pem[strlen(pem) - 40] = '\0';
@@ -228,7 +236,7 @@ static void test_bootstrap(void **state)
                    cross.cert, weak.cert, middle.cert, root.cert, NULL);
     (void)state;
     assert_int_equal(estuary_anchors_from_certs(roots, &confirmed, NULL), ESTUARY_OK);
-    assert_int_equal(est_anchors_from_bootstrap(certs, confirmed, &anchors, NULL), ESTUARY_OK);
+    assert_int_equal(est_anchors_from_bootstrap(certs, confirmed, time(NULL), &anchors, NULL), ESTUARY_OK);
     const STACK_OF(X509) *kept = estuary_anchors_get0_roots(anchors);
     assert_int_equal(sk_X509_num(kept), 2);
     assert_true(est_certs_contain(kept, root.cert));
@@ -240,7 +248,7 @@ static void test_bootstrap(void **state)
     estuary_anchors_free(anchors);
     sk_X509_pop_free(certs, X509_free);
     certs = make_stack(stranger.cert, other.cert, middle.cert, NULL);
-    expect(est_anchors_from_bootstrap(certs, confirmed, &anchors, err), err, "protocol.cacerts-no-root");
+    expect(est_anchors_from_bootstrap(certs, confirmed, time(NULL), &anchors, err), err, "protocol.cacerts-no-root");
     sk_X509_pop_free(certs, X509_free);
     sk_X509_pop_free(roots, X509_free);
     estuary_anchors_free(confirmed);

@@ -75,6 +75,7 @@ static void assert_means(estuary_operation operation, size_t i, const char *want
     estuary_enrollment_free(enrollment);
 }
 
+/* 7030-4.1.3-1, 7030-4.2.3-1, 7030-4.5.2-1, 7030-4.2.3-3 */
 static void every_status_for_every_operation(void **state)
 {
     (void)state;
@@ -115,6 +116,7 @@ static void retry_at_of_refusals(void **state)
 }
 
 /* E7 */
+/* 7030-4.2.3-4 */
 static void retry_at_of_202(void **state)
 {
     (void)state;
@@ -138,6 +140,7 @@ static void retry_at_of_202(void **state)
 }
 
 /* E11 */
+/* 7030-4.2.3-3, 7030-4.4.2-6, 8951-5.1-1, 8951-5.2-1 */
 static void the_servers_words(void **state)
 {
     (void)state;
@@ -154,12 +157,28 @@ static void the_servers_words(void **state)
          "the server refused the request (status 400): \"Bad no?\""},
         {400, "TEXT/HTML", "<p>unclosed <b", "the server refused the request (status 400): \"unclosed\""},
         {400, "text/html", "<<<>>>", "the server refused the request (status 400): \">>\""},
+        {400, "text/html", "<p>no &lt;profile&gt; &quot;a&quot; &amp;&apos;b&apos;&nbsp;c",
+         "the server refused the request (status 400): \"no <profile> \"a\" &'b' c\""},
+        {400, "text/html", "caf&#233; caf&#xE9; &#X1F511;",
+         "the server refused the request (status 400): \"caf\xc3\xa9 caf\xc3\xa9 \xf0\x9f\x94\x91\""},
+        /* what is decoded is cleaned like the rest, and decoded once */
+        {400, "text/html", "&#27;[2J&#x9b;&#0;&#x202e;&#10;&#xd800; &amp;lt;",
+         "the server refused the request (status 400): \"?[2J?????? ? &lt;\""},
+        /* no references */
+        {400, "text/html", "a&b &; &#; &#x; &#12a; &#1114112; &#x110000; &LT; &euro; &#00000000065; & &",
+         "the server refused the request (status 400): \"a&b &; &#; &#x; &#12a; &#1114112; &#x110000; &LT; "
+         "&euro; &#00000000065; & &\""},
+        {400, "text/html", "<p a=\"&lt;\">x&gt", "the server refused the request (status 400): \"x&gt\""},
+        {400, "text/plain", "&lt;", "the server refused the request (status 400): \"&lt;\""},
         {400, "application/octet-stream", "binary", "the server refused the request (status 400)"},
         {400, "not a type", "text", "the server refused the request (status 400)"},
         {400, "text/plain", "", "the server refused the request (status 400)"},
         {400, "text/plain", "\n \n", "the server refused the request (status 400)"},
         {500, "text/plain", "oops", "the server reports an internal error (status 500): \"oops\""},
-        {404, "text/plain", "gone", "there is no such EST service at this URL (404) (status 404): \"gone\""},
+        {404, "text/plain", "gone", "there is no such EST service at this URL (status 404): \"gone\""},
+        {403, NULL, NULL, "the server does not allow this (status 403)"},
+        {405, "text/plain", "no", "the server does not know this operation (status 405): \"no\""},
+        {413, NULL, NULL, "the request is too large for the server (status 413)"},
         {600, "text/plain", "x", "the server answered with status 600, which EST does not use here"},
     };
     for (size_t i = 0; i < COUNT_OF(table); i++) {
@@ -182,6 +201,11 @@ static void the_servers_words_are_bounded(void **state)
         assert_non_null(start);
         assert_int_equal(strspn(start + 1, "w"), 512);
     }
+    for (size_t i = 0; i + 8 < sizeof(body); i += 8)
+        memcpy(body + i, "&#8364; ", 8);
+    (void)refuse(&(small_response){400, "text/html", body, NULL, NULL}, NULL);
+    assert_int_equal(strlen(strchr(estuary_error_message(s.err), '"')),
+                     513); /* 128 euro signs, 127 blanks, 2 quotes */
     assert_ok(estuary_limits_new(&limits, s.err), s.err);
     assert_ok(estuary_limits_set(limits, ESTUARY_LIMIT_ERROR_TEXT_BYTES, 4, s.err), s.err);
     (void)refuse(&(small_response){400, "text/plain", "abcdefg", NULL, NULL}, limits);

@@ -91,6 +91,7 @@ static void assert_cms_refused(CMS_ContentInfo *cms, const char *code)
     CMS_ContentInfo_free(cms);
 }
 
+/* 7030-4.1.3-2, 7030-4.2.3-2 */
 static void other_messages(void **state)
 {
     (void)state;

@@ -18,6 +18,7 @@ static estuary_anchors *anchors_of(X509 *cert)
 }
 
 /* T2: explicit and system anchors never mix */
+/* 7030-3.1-4, 7030-3.1-5, 7030-4.1.3-6 */
 static void trust(void **state)
 {
     (void)state;
@@ -119,6 +120,7 @@ static void identity(void **state)
 }
 
 /* T6, RFC 7617 2 */
+/* 7030-3.2.3-3 */
 static void credentials(void **state)
 {
     (void)state;

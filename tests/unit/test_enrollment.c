@@ -20,6 +20,7 @@ static estuary_status take(estuary_enrollment *enrollment, X509 *const *certs, s
 }
 
 /* E8: never by position */
+/* 7030-4.2.3-2 */
 static void found_in_any_place(void **state)
 {
     (void)state;
@@ -83,6 +84,7 @@ static X509 *old_certificate(const char *subject, const char *dns)
 }
 
 /* E6, RFC 7030 4.2.2: subject and subjectAltName are identical */
+/* 7030-4.2.2-1 */
 static void reenrollment_keeps_the_names(void **state)
 {
     (void)state;
@@ -146,6 +148,7 @@ static void copying_the_certificate_is_identical(void **state)
 }
 
 /* RFC 6402 2.8: ChangeSubjectName is the way to change names */
+/* 7030-4.2.2-1 */
 static void change_subject_name_may_change(void **state)
 {
     (void)state;
@@ -314,6 +317,26 @@ static void a_failed_check_undoes_a_pass(void **state)
     estuary_enrollment_free(enrollment);
 }
 
+/* What is no verdict leaves the state alone; test_inject does the same with every shortage of memory. */
+static void a_check_that_was_none_can_be_repeated(void **state)
+{
+    (void)state;
+    estuary_enrollment *enrollment = small_enroll(&s);
+    X509 *cert = ours(enrollment);
+    assert_failed(estuary_enrollment_check(enrollment, s.anchors, NULL, time(NULL), NULL, s.err), s.err,
+                  "usage.argument");
+    assert_int_equal(estuary_enrollment_state(enrollment), ESTUARY_STATE_READY);
+    assert_ok(take(enrollment, &cert, 1), s.err);
+    assert_failed(estuary_enrollment_check(enrollment, NULL, NULL, time(NULL), NULL, s.err), s.err,
+                  "usage.no-trust");
+    assert_int_equal(estuary_enrollment_state(enrollment), ESTUARY_STATE_READY);
+    assert_null(estuary_enrollment_get0_findings(enrollment));
+    assert_ok(estuary_enrollment_check(enrollment, s.anchors, NULL, time(NULL), NULL, s.err), s.err);
+    assert_int_equal(estuary_enrollment_state(enrollment), ESTUARY_STATE_ISSUED);
+    X509_free(cert);
+    estuary_enrollment_free(enrollment);
+}
+
 /* An intermediate CA from the answer, or from the helpers, ends up in the chain. */
 static void the_chain(void **state)
 {
@@ -377,6 +400,7 @@ int main(void)
         cmocka_unit_test(broken_requests_are_refused),
         cmocka_unit_test(every_failed_finding),
         cmocka_unit_test(a_failed_check_undoes_a_pass),
+        cmocka_unit_test(a_check_that_was_none_can_be_repeated),
         cmocka_unit_test(the_chain),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

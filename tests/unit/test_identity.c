@@ -11,6 +11,7 @@
 #define DAY 86400
 
 /* T5: said before dialing */
+/* 7030-3.3.2-3 */
 static void test_identity(void **state)
 {
     static const struct {

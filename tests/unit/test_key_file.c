@@ -10,6 +10,7 @@
 
 #include <openssl/encoder.h>
 #include <openssl/pem.h>
+#include <openssl/pkcs12.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -147,14 +148,30 @@ static void test_uris(void **state)
     refuses(f, "file:/a%4", NULL, "usage.argument");
     refuses(f, "", NULL, "usage.argument");
     refuses(f, NULL, NULL, "usage.argument");
-    refuses(f, "pkcs11:token=a;object=b", NULL, "unsupported.key-uri");
-    refuses(f, "PKCS11:token=a", NULL, "unsupported.key-uri");
-    refuses(f, "tpm2:a", NULL, "unsupported.key-uri");
-    refuses(f, "handle:0x81000000", NULL, "unsupported.key-uri");
+    refuses(f, "pkcs11:token=a;pin-value=1", NULL, "usage.pin-literal");
+    refuses(f, "PKCS11:token=a;token=b", NULL, "usage.pkcs11-uri");
     refuses(f, "/nonexistent/key.pem", NULL, "key.file");
     refuses(f, f->folder, NULL, "key.file");
     EVP_PKEY *key = NULL;
     assert_int_equal(estuary_key_open(f->path, NULL, 2, &key, NULL), ESTUARY_E_USAGE);
+}
+
+/* PKCS#8 with PBKDF2 of that many rounds. */
+static void put_encrypted(const fixture *f, int rounds)
+{
+    BIO *bio = BIO_new(BIO_s_mem());
+    PKCS8_PRIV_KEY_INFO *info = EVP_PKEY2PKCS8(f->key);
+    size_t len = 0;
+    char *text = NULL;
+    const char *passphrase = estuary_secret_get0(f->right, &len);
+    X509_SIG *encrypted = PKCS8_encrypt(-1, EVP_aes_256_cbc(), passphrase, (int)len, NULL, 0, rounds, info);
+    assert_non_null(encrypted);
+    assert_int_equal(PEM_write_bio_PKCS8(bio, encrypted), 1);
+    len = (size_t)BIO_get_mem_data(bio, &text);
+    put(f, text, len);
+    X509_SIG_free(encrypted);
+    PKCS8_PRIV_KEY_INFO_free(info);
+    BIO_free(bio);
 }
 
 static void test_encrypted(void **state)
@@ -170,6 +187,8 @@ static void test_encrypted(void **state)
     assert_int_equal(estuary_secret_new("", 0, &empty, NULL), ESTUARY_OK);
     opens(f, f->path, f->right);
     refuses(f, f->path, NULL, "key.passphrase-needed");
+    put_encrypted(f, 1000); /* ours takes seconds under valgrind */
+    opens(f, f->path, f->right);
     refuses(f, f->path, f->wrong, "key.passphrase-wrong");
     refuses(f, f->path, empty, "key.passphrase-wrong");
     assert_int_equal(estuary_key_to_pem(f->key, empty, &pem, NULL), ESTUARY_E_USAGE);
@@ -178,7 +197,7 @@ static void test_encrypted(void **state)
     opens(f, f->path, f->right);
     refuses(f, f->path, NULL, "key.passphrase-needed");
     /* one wrong passphrase in 256 leaves good padding: each must be told apart */
-    for (int i = 0; i < 600; i++) {
+    for (int i = 0; i < 400; i++) {
         char guess[32];
         estuary_secret *secret = NULL;
         snprintf(guess, sizeof(guess), "guess %d", i);
@@ -186,6 +205,116 @@ static void test_encrypted(void **state)
         refuses(f, f->path, secret, "key.passphrase-wrong");
         estuary_secret_free(secret);
     }
+}
+
+/* The parameters of one encrypted key, as ASN.1 has them, changed in place. */
+static void repack(X509_ALGOR *algorithm, const ASN1_ITEM *item, void *params)
+{
+    assert_non_null(ASN1_TYPE_pack_sequence(item, params, &algorithm->parameter));
+    ASN1_item_free(params, item);
+}
+
+static void *unpack(const X509_ALGOR *algorithm, const ASN1_ITEM *item)
+{
+    void *params = ASN1_item_unpack(algorithm->parameter->value.sequence, item);
+    assert_non_null(params);
+    return params;
+}
+
+static void put_sig(const fixture *f, const X509_SIG *encrypted)
+{
+    uint8_t *der = NULL;
+    int len = i2d_X509_SIG(encrypted, &der);
+    assert_true(len > 0);
+    put(f, der, (size_t)len);
+    OPENSSL_free(der);
+}
+
+/* Encrypted for "right" with little work, then the file asks for `iterations` (0: none) or for N, r and p. */
+static void put_cost(const fixture *f, int kind, const int64_t cost[3])
+{
+    PKCS8_PRIV_KEY_INFO *info = EVP_PKEY2PKCS8(f->key);
+    X509_ALGOR *outer = NULL;
+    uint8_t salt[8] = "saltsalt";
+    outer = kind == NID_id_scrypt ? PKCS5_pbe2_set_scrypt(EVP_aes_256_cbc(), salt, 8, NULL, 1024, 8, 1)
+            : kind == NID_id_pbkdf2
+                ? PKCS5_pbe2_set_iv(EVP_aes_256_cbc(), 1000, salt, 8, NULL, NID_hmacWithSHA256)
+                : PKCS5_pbe_set(kind, 1000, salt, 8);
+    X509_SIG *encrypted = PKCS8_set0_pbe("right", 5, info, outer);
+    assert_non_null(encrypted);
+    X509_ALGOR *algorithm = NULL;
+    X509_SIG_getm(encrypted, &algorithm, NULL);
+    PBE2PARAM *both =
+        kind == NID_id_scrypt || kind == NID_id_pbkdf2 ? unpack(algorithm, ASN1_ITEM_rptr(PBE2PARAM)) : NULL;
+    if (kind == NID_id_scrypt) {
+        SCRYPT_PARAMS *params = unpack(both->keyfunc, ASN1_ITEM_rptr(SCRYPT_PARAMS));
+        assert_int_equal(ASN1_INTEGER_set_int64(params->costParameter, cost[0]), 1);
+        assert_int_equal(ASN1_INTEGER_set_int64(params->blockSize, cost[1]), 1);
+        assert_int_equal(ASN1_INTEGER_set_int64(params->parallelizationParameter, cost[2]), 1);
+        repack(both->keyfunc, ASN1_ITEM_rptr(SCRYPT_PARAMS), params);
+    } else if (kind == NID_id_pbkdf2) {
+        PBKDF2PARAM *params = unpack(both->keyfunc, ASN1_ITEM_rptr(PBKDF2PARAM));
+        assert_int_equal(ASN1_INTEGER_set_int64(params->iter, cost[0]), 1);
+        repack(both->keyfunc, ASN1_ITEM_rptr(PBKDF2PARAM), params);
+    } else {
+        PBEPARAM *params = unpack(algorithm, ASN1_ITEM_rptr(PBEPARAM));
+        assert_int_equal(ASN1_INTEGER_set_int64(params->iter, cost[0]), 1);
+        repack(algorithm, ASN1_ITEM_rptr(PBEPARAM), params);
+    }
+    if (both != NULL)
+        repack(algorithm, ASN1_ITEM_rptr(PBE2PARAM), both);
+    put_sig(f, encrypted);
+    X509_SIG_free(encrypted);
+    PKCS8_PRIV_KEY_INFO_free(info);
+}
+
+#define PKCS12_3DES NID_pbe_WithSHA1And3_Key_TripleDES_CBC
+
+/* What would be computed for minutes is refused at once, whatever the passphrase; what is costly is not. */
+static void test_costs(void **state)
+{
+    const fixture *f = *state;
+    static const struct {
+        int kind;
+        int64_t cost[3];
+        const char *code; /* NULL: opens */
+    } rows[] = {
+        {NID_id_pbkdf2, {1000}, NULL},
+        {NID_id_pbkdf2, {10000001}, "key.too-expensive"},
+        {NID_id_pbkdf2, {2147483647}, "key.too-expensive"},
+        {NID_id_pbkdf2, {INT64_MAX}, "key.too-expensive"},
+        {NID_id_pbkdf2, {0}, "key.format"},
+        {NID_id_pbkdf2, {-1}, "key.format"},
+        {NID_id_scrypt, {1024, 8, 1}, NULL},
+        {NID_id_scrypt, {2048, 8, 1}, "key.passphrase-wrong"}, /* computed, and another key */
+        {NID_id_scrypt, {1 << 16, 8, 1}, "key.too-expensive"}, /* 64 MiB: OpenSSL's own bound */
+        {NID_id_scrypt, {1 << 20, 8, 1}, "key.too-expensive"}, /* 1 GiB */
+        {NID_id_scrypt, {1 << 21, 8, 1}, "key.too-expensive"},
+        {NID_id_scrypt, {1 << 17, 1, 1 << 16}, "key.too-expensive"}, /* 16 MiB only, but for an hour */
+        {NID_id_scrypt, {INT64_MAX, INT64_MAX, INT64_MAX}, "key.too-expensive"},
+        {NID_id_scrypt, {1024, 0, 1}, "key.format"},
+        {NID_id_scrypt, {1024, 8, -1}, "key.format"},
+        {PKCS12_3DES, {1000}, NULL},
+        {PKCS12_3DES, {10000001}, "key.too-expensive"},
+        {PKCS12_3DES, {0}, "key.format"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        put_cost(f, rows[i].kind, rows[i].cost);
+        if (rows[i].code == NULL)
+            opens(f, f->path, f->right);
+        else
+            refuses(f, f->path, f->right, rows[i].code);
+    }
+    put_cost(f, NID_id_pbkdf2, (const int64_t[3]){10000001});
+    refuses(f, f->path, f->right, "key.too-expensive");
+    assert_string_equal(
+        estuary_error_message(f->err),
+        "the key is encrypted with more than 10000000 iterations of PBKDF2, which is refused");
+    put_cost(f, NID_id_scrypt, (const int64_t[]){1 << 17, 1, 1 << 16});
+    refuses(f, f->path, f->right, "key.too-expensive");
+    assert_string_equal(
+        estuary_error_message(f->err),
+        "the key is encrypted with scrypt at a cost (N=131072, r=1, p=65536) that is refused");
 }
 
 static void test_not_a_key(void **state)
@@ -210,7 +339,7 @@ static void test_not_a_key(void **state)
     }
     static const char tss2[] = "-----BEGIN TSS2 PRIVATE KEY-----\nMAA=\n-----END TSS2 PRIVATE KEY-----\n";
     put(f, tss2, sizeof(tss2) - 1);
-    refuses(f, f->path, NULL, "unsupported.key-uri");
+    refuses(f, f->path, NULL, "key.format");
     static char large[65537];
     put(f, large, sizeof(large));
     refuses(f, f->path, NULL, "key.file");
@@ -298,7 +427,7 @@ int main(void)
         cmocka_unit_test(test_forms),       cmocka_unit_test(test_uris),
         cmocka_unit_test(test_encrypted),   cmocka_unit_test(test_not_a_key),
         cmocka_unit_test(test_permissions), cmocka_unit_test(test_write),
-        cmocka_unit_test(test_public_only),
+        cmocka_unit_test(test_public_only), cmocka_unit_test(test_costs),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -42,6 +42,27 @@ static void parses(void **state)
     }
 }
 
+static void keeps_boundary(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *value, *boundary;
+    } rows[] = {
+        {"multipart/mixed", ""},
+        {"multipart/mixed; boundary=abcDEF", "abcDEF"},
+        {"multipart/mixed; BOUNDARY=\"a B=c/D\"", "a B=c/D"},
+        {"multipart/mixed; boundary=\"a\\\"b\"", "a\"b"},
+        {"multipart/mixed; boundary=" LONG,
+         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        est_media_type media;
+        assert_true(est_media_type_parse(rows[i].value, &media));
+        assert_string_equal(media.boundary,
+                            rows[i].boundary); /* RFC 2046 5.1.1: case counts; 71 is too long */
+    }
+}
+
 static void refuses(void **state)
 {
     (void)state;
@@ -75,6 +96,7 @@ static void refuses(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(parses), cmocka_unit_test(refuses)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(keeps_boundary), cmocka_unit_test(parses),
+                                       cmocka_unit_test(refuses)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

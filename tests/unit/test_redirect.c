@@ -56,6 +56,7 @@ static const struct {
     {"/\xc3\xbc", NULL, "protocol.redirect"},
 };
 
+/* 7030-3.2.1-1, 7030-3.2.1-2 */
 static void table(void **state)
 {
     (void)state;

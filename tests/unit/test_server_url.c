@@ -4,6 +4,7 @@
 
 static estuary_error *err;
 
+/* 7030-3.2.2-1 */
 static void accepted(void **state)
 {
     (void)state;
@@ -68,6 +69,7 @@ static void accepted(void **state)
     }
 }
 
+/* 7030-3.3-2 */
 static void refused(void **state)
 {
     (void)state;
@@ -170,6 +172,7 @@ static void long_urls(void **state)
 }
 
 /* RFC 7030 3.2.2: a label is one segment and no operation's name */
+/* 7030-3.2.2-3 */
 static void labels(void **state)
 {
     (void)state;
@@ -228,6 +231,7 @@ static void references_and_equality(void **state)
     assert_null(estuary_server_up_ref(NULL));
 }
 
+/* 7030-3.2.2-2 */
 static void operations(void **state)
 {
     (void)state;

@@ -334,6 +334,8 @@ static void run_peer(const peer_row *row, int version)
 }
 
 /* T3 */
+/* 7030-3.3-1, 7030-3.3.1-1, 7030-3.3.1-2, 7030-3.3.1-3, 7030-3.3.1-4, 7030-3.6.1-1, 7030-3.6.2-1,
+ * 7030-4.2-2, 7030-4.2-3, 7030-4.4-1 */
 static void test_peers(void **state)
 {
     (void)state;
@@ -349,6 +351,7 @@ typedef struct identity_row {
 } identity_row;
 
 /* T4, T5: RFC 7030 4.1.1 */
+/* 7030-3.3.2-1 */
 static void test_identities(void **state)
 {
     static const identity_row cases[] = {
@@ -411,6 +414,7 @@ static void test_accept_any(void **state)
 }
 
 /* T1 */
+/* 7030-3.2.3-2, 7030-3.3-3 */
 static void test_no_agreement(void **state)
 {
     made root = make_ca("root", NULL);

@@ -58,6 +58,7 @@ static SSL_CTX *careless(void)
 }
 
 /* T1 */
+/* 7030-3.2.3-2, 7030-4.4-2, 7030-4.4-3, 7030-6-5 */
 static void test_suites(void **state)
 {
     static const char *const forbidden[] = {"NULL", "ADH", "AECDH", "EXP", "RC4", "DES", "MD5", "PSK", "SRP"};
@@ -80,6 +81,7 @@ static void test_suites(void **state)
     est_session_reset(&session);
 }
 
+/* 7030-3.2.3-1, 7030-3.3-3, 7030-3.5-2 */
 static void test_options(void **state)
 {
     const uint64_t wanted =
@@ -147,6 +149,7 @@ static void test_identity(void **state)
     estuary_error_free(err);
 }
 
+/* 7030-6-4 */
 static void test_no_trust(void **state)
 {
     est_trust trust = {.host = "est.example"};

@@ -1,0 +1,51 @@
+#include "command.h"
+
+#include <string.h>
+
+/* What a server looks like whose CA has got a new root since the trust anchors were fetched. */
+static bool may_be_rollover(const context *ctx)
+{
+    static const char *const codes[] = {"trust.unknown-issuer", "trust.unknown-root", "trust.bad-signature"};
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+        if (strcmp(ctx->failure.code, codes[i]) == 0)
+            return !signals_came();
+    return false;
+}
+
+static estuary_status recover(const estuary_config *config, estuary_anchors **out, estuary_error *err)
+{
+    progress_clear();
+    signals_may_exit(true);
+    estuary_status status = estuary_bootstrap_recover(config, out, err);
+    signals_may_exit(false);
+    return status;
+}
+
+int rollover_recover(context *ctx, const estuary_config *config, int result, estuary_anchors **out)
+{
+    estuary_error *err = estuary_error_new();
+    *out = NULL;
+    if (err == NULL || !may_be_rollover(ctx) || !option_given(ctx, OPT_TRUST))
+        goto cleanup;
+    if (recover(config, out, err) == ESTUARY_OK)
+        result = EXIT_DONE;
+    else if (strcmp(estuary_error_code(err), "trust.no-rollover") == 0)
+        failure_add_hint(ctx, "the server offers no new root that the trust anchors vouch for, either");
+cleanup:
+    estuary_error_free(err);
+    return result;
+}
+
+int rollover_explain(context *ctx, const estuary_config *config, int result)
+{
+    estuary_error *err = estuary_error_new();
+    estuary_anchors *anchors = NULL;
+    if (err != NULL && config != NULL && may_be_rollover(ctx) && recover(config, &anchors, err) == ESTUARY_OK)
+        result = fail(ctx, "trust.new-root",
+                      "fetch it with: estuary cacerts --server URL --trust FILE -o FILE, with the old trust "
+                      "anchors as FILE, then run this again",
+                      NULL);
+    estuary_anchors_free(anchors);
+    estuary_error_free(err);
+    return result;
+}

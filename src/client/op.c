@@ -1,0 +1,300 @@
+/* The state machine of an operation: one switch, no waiting inside. */
+#include "client/op.h"
+
+#include <string.h>
+
+static void advance(void *arg);
+
+estuary_status est_op_init(est_op *op, estuary_client *client, estuary_operation operation,
+                           estuary_enrollment *enrollment, estuary_error *err)
+{
+    *op = (est_op){.client = client, .operation = operation, .enrollment = enrollment};
+    op->err = estuary_error_new(); /* the log and what follows want the code, even if the caller does not */
+    op->drive.err = estuary_error_new();
+    op->drive.client = client;
+    op->drive.on_over = advance;
+    op->drive.arg = op;
+    if (op->err != NULL && op->drive.err != NULL)
+        return ESTUARY_OK;
+    est_op_clear(op);
+    return est_fail_memory(err);
+}
+
+void est_op_clear(est_op *op)
+{
+    est_drive_reset(&op->drive);
+    estuary_error_free(op->drive.err);
+    estuary_error_free(op->err);
+    op->drive.err = op->err = NULL;
+}
+
+static est_step end(est_op *op, estuary_status status)
+{
+    op->status = status;
+    if (op->enrollment != NULL)
+        est_enroll_settle(op->enrollment, status, op->err);
+    return EST_STEP_OVER;
+}
+
+/* Asks something on the way to the enrolment; `then` sees how it ended in op->drive. */
+static est_step fetch(est_op *op, estuary_operation operation, est_step then)
+{
+    est_drive_begin(&op->drive, operation, NULL, NULL);
+    return then;
+}
+
+static est_step begin(est_op *op)
+{
+    if (op->enrollment == NULL)
+        return EST_STEP_ASK;
+    op->give_up_at = est_now() + (time_t)op->client->config->max_wait;
+    estuary_status status = est_enroll_allowed(op->client, op->enrollment, op->err);
+    if (status != ESTUARY_OK)
+        return end(op, status);
+    if (est_client_must_ask_attributes(op->client, op->enrollment))
+        return fetch(op, ESTUARY_OP_CSRATTRS, EST_STEP_ATTRIBUTES);
+    status = est_client_decide_binding(op->client, op->enrollment, op->err);
+    return status == ESTUARY_OK ? EST_STEP_PREPARE : end(op, status);
+}
+
+static est_step attributes(est_op *op)
+{
+    if (op->drive.status == ESTUARY_OK) {
+        estuary_csr_attributes *attributes = est_exchange_take_csr_attributes(op->drive.exchange);
+        est_client_note_attributes(op->client, attributes);
+        estuary_csr_attributes_free(attributes);
+    } else if (!est_client_note_no_attributes(op->client, op->drive.err)) {
+        est_error_copy(op->err, op->drive.err);
+        return end(op, op->drive.status);
+    }
+    estuary_status status = est_client_decide_binding(op->client, op->enrollment, op->err);
+    return status == ESTUARY_OK ? EST_STEP_PREPARE : end(op, status);
+}
+
+/* RFC 5272 4.2: servers only SHOULD send what leads from the signer to an anchor; /cacerts has it */
+static est_step prepare(est_op *op)
+{
+    if (op->operation != ESTUARY_OP_FULLCMC)
+        return EST_STEP_ASK;
+    if (op->client->config->accept_any)
+        return end(op, est_fail(op->err, EST_USAGE_INSECURE, NULL)); /* T4 */
+    if (op->client->ca_certificates == NULL)
+        return fetch(op, ESTUARY_OP_CACERTS, EST_STEP_PREPARE_WITH_CAS);
+    op->drive.status = ESTUARY_OK;
+    return EST_STEP_PREPARE_WITH_CAS;
+}
+
+static estuary_status take_cas(est_op *op, estuary_error *err)
+{
+    if (op->client->ca_certificates != NULL)
+        return ESTUARY_OK;
+    if (op->drive.status != ESTUARY_OK) {
+        est_error_copy(err, op->drive.err);
+        return op->drive.status;
+    }
+    op->client->ca_certificates =
+        X509_chain_up_ref((STACK_OF(X509) *)estuary_exchange_get0_certs(op->drive.exchange));
+    return op->client->ca_certificates != NULL ? ESTUARY_OK : est_fail_openssl(err, EST_CRYPTO, NULL);
+}
+
+static est_step prepare_with_cas(est_op *op)
+{
+    estuary_status status = take_cas(op, op->err);
+    if (status != ESTUARY_OK && !est_enroll_needs_cas(op->client)) {
+        estuary_error_clear(op->err); /* they would only have helped */
+        status = ESTUARY_OK;
+    }
+    if (status == ESTUARY_OK)
+        status = est_enroll_prepare_fullcmc(op->client, op->enrollment, op->err);
+    return status == ESTUARY_OK ? EST_STEP_ASK : end(op, status);
+}
+
+static est_step ask(est_op *op)
+{
+    est_drive_begin(&op->drive, op->operation, op->enrollment, op->drive.lent ? op->drive.exchange : NULL);
+    return EST_STEP_ANSWER;
+}
+
+static est_step answer(est_op *op)
+{
+    if (op->drive.status != ESTUARY_OK) {
+        est_error_copy(op->err, op->drive.err);
+        return end(op, op->drive.status);
+    }
+    if (op->enrollment == NULL)
+        return end(op, ESTUARY_OK);
+    if (op->drive.next != ESTUARY_NEXT_WAIT)
+        return EST_STEP_CHECK;
+    if (op->enrollment->retry_at > op->give_up_at)
+        return end(op, est_enroll_still_pending(op->client, op->enrollment, op->err));
+    est_drive_reset(&op->drive);
+    return EST_STEP_WAITING;
+}
+
+static est_step finish(est_op *op, estuary_status status)
+{
+    est_enroll_record(op->client, op->enrollment, status, op->err);
+    return end(op, status);
+}
+
+static est_step check_first(est_op *op)
+{
+    bool again = false;
+    estuary_status status = est_enroll_check(op->client, op->enrollment, &again, op->err);
+    /* RFC 7030 4.2.3: the answer holds the certificate alone; the CA certificates above it are in /cacerts */
+    if (again)
+        return fetch(op, ESTUARY_OP_CACERTS, EST_STEP_CHECK_AGAIN);
+    return finish(op, status);
+}
+
+static est_step check(est_op *op)
+{
+    if (est_enroll_needs_cas(op->client))
+        return fetch(op, ESTUARY_OP_CACERTS, EST_STEP_CHECK_WITH_CAS);
+    return check_first(op);
+}
+
+static est_step check_with_cas(est_op *op)
+{
+    estuary_status status = take_cas(op, op->err);
+    return status == ESTUARY_OK ? check_first(op) : finish(op, status);
+}
+
+static est_step check_again(est_op *op)
+{
+    bool again = false;
+    if (take_cas(op, NULL) != ESTUARY_OK)
+        return finish(op, estuary_error_category(op->err)); /* the first check's verdict stands */
+    estuary_error_clear(op->err);
+    return finish(op, est_enroll_check(op->client, op->enrollment, &again, op->err));
+}
+
+static est_step take(est_op *op)
+{
+    switch (op->step) {
+    case EST_STEP_BEGIN:
+        return begin(op);
+    case EST_STEP_ATTRIBUTES:
+        return attributes(op);
+    case EST_STEP_PREPARE:
+        return prepare(op);
+    case EST_STEP_PREPARE_WITH_CAS:
+        return prepare_with_cas(op);
+    case EST_STEP_ASK:
+        return ask(op);
+    case EST_STEP_ANSWER:
+        return answer(op);
+    case EST_STEP_CHECK:
+        return check(op);
+    case EST_STEP_CHECK_WITH_CAS:
+        return check_with_cas(op);
+    case EST_STEP_CHECK_AGAIN:
+        return check_again(op);
+    case EST_STEP_WAITING:
+    case EST_STEP_OVER:
+        break;
+    }
+    return op->step;
+}
+
+static void advance(void *arg)
+{
+    est_op *op = arg;
+    while (op->step != EST_STEP_OVER && op->step != EST_STEP_WAITING && !op->drive.running)
+        op->step = take(op);
+    if (!op->drive.running && op->on_change != NULL)
+        op->on_change(op->arg);
+}
+
+void est_op_start(est_op *op, est_http_engine *engine)
+{
+    op->drive.engine = engine;
+    op->step = EST_STEP_BEGIN;
+    advance(op);
+}
+
+estuary_status est_op_take_result(est_op *op, estuary_anchors **anchors, estuary_csr_attributes **attributes)
+{
+    if (op->operation == ESTUARY_OP_CSRATTRS) {
+        *attributes = est_exchange_take_csr_attributes(op->drive.exchange);
+        est_client_note_attributes(op->client, *attributes);
+    }
+    if (op->operation != ESTUARY_OP_CACERTS)
+        return ESTUARY_OK;
+    estuary_status status =
+        est_anchors_from_cacerts(estuary_exchange_get0_certs(op->drive.exchange), anchors, op->err);
+    if (status == ESTUARY_OK)
+        est_log(op->client->config->log, ESTUARY_LOG_AUDIT, "trust.cacerts", "CA certificates received",
+                "server", estuary_server_url(op->client->config->server), NULL);
+    return status;
+}
+
+static void say(est_op *op)
+{
+    char what[128];
+    const estuary_config *config = op->client->config;
+    int64_t now = est_monotonic_ms();
+    if (config->progress == NULL || now - op->said_at < 1000)
+        return;
+    op->said_at = now;
+    char *text = est_printf("waiting for the server to issue, next try in %lld s",
+                            (long long)(op->enrollment->retry_at - est_now()));
+    est_text_sanitise(text == NULL ? "" : text, text == NULL ? 0 : strlen(text), what, sizeof(what));
+    est_free(text);
+    config->progress(config->progress_arg, what);
+}
+
+bool est_op_is_due(const est_op *op)
+{
+    /* the clock counts whole seconds: never earlier than the server said */
+    return op->step == EST_STEP_WAITING && est_now() > op->enrollment->retry_at;
+}
+
+void est_op_tick(est_op *op)
+{
+    if (op->step != EST_STEP_WAITING)
+        return;
+    if (atomic_load(&op->client->cancelled)) {
+        est_op_cancel(op);
+    } else if (est_op_is_due(op)) {
+        op->step = EST_STEP_ASK;
+        advance(op);
+    } else {
+        say(op);
+    }
+}
+
+void est_op_cancel(est_op *op)
+{
+    if (op->step == EST_STEP_OVER)
+        return;
+    estuary_status status = est_fail(op->err, EST_CANCELLED, NULL);
+    if (op->step == EST_STEP_ANSWER && op->drive.running)
+        status = est_client_note_sent(op->enrollment, op->drive.unanswered, status, op->err);
+    est_drive_reset(&op->drive);
+    op->step = end(op, status);
+    if (op->on_change != NULL)
+        op->on_change(op->arg);
+}
+
+#define STEP_MS 100
+
+estuary_status est_op_run(est_op *op, estuary_error *err)
+{
+    estuary_client *client = op->client;
+    if (client->engine == NULL) {
+        estuary_status status = est_http_engine_new(NULL, NULL, &client->engine, err);
+        if (status != ESTUARY_OK)
+            return status;
+    }
+    est_op_start(op, client->engine);
+    while (op->step != EST_STEP_OVER) {
+        estuary_status status = est_http_engine_step(client->engine, STEP_MS, err);
+        if (status != ESTUARY_OK)
+            return status;
+        est_op_tick(op);
+    }
+    if (op->status != ESTUARY_OK)
+        est_error_copy(err, op->err);
+    return op->status;
+}
