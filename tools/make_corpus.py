@@ -439,6 +439,15 @@ def make_fixture(maker):
         "/* clang-format on */\n\n#endif\n")
 
 
+def failed_because(other):
+    """A PKIResponse as in the examples; `other` stands where a reason belongs (RFC 5272 6.1.1)."""
+    values = ((25, sequence(integer(2), sequence(integer(1)), other)), (5, integer(0x22233403C990CC35)),
+              (7, tlv(4, b"client-nonce-16b")))
+    controls = [sequence(integer(number), oid(f"1.3.6.1.5.5.7.7.{arc}"), tlv(0x31, value))
+                for number, (arc, value) in enumerate(values, 1)]
+    return sequence(sequence(*controls), sequence(), sequence())
+
+
 def make_cmc(maker):
     """The examples of tests/conformance/cmc: responses whole and opened, requests opened."""
     def content(path):
@@ -451,6 +460,8 @@ def make_cmc(maker):
                  "failed-badIdentity", "failed-extended", "failed-v1", "failed-bare", "status-noSupport", "anchors",
                  "anchors-sha1", "lie-nonce", "lie-no-transaction", "lie-no-status"):
         seed("cmc_response", f"content-{name}", content(examples / f"response-{name}.der"))
+    for name, other in (("null", tlv(5)), ("boolean", tlv(1, b"\xff")), ("oid", oid("1.3.6.1.4.1.32473.5"))):
+        seed("cmc_response", f"content-other-{name}", failed_because(other))
     for name in ("pkcs10", "crmf", "two", "query-pending", "confirm", "every-control"):
         seed("cmc_request", name, content(examples / f"request-{name}.der"))
 

@@ -137,6 +137,7 @@ struct context {
     int verbosity; /* -1 with -q, else the number of -v */
     estuary_error *err;
     estuary_log *log;
+    char *key_name; /* of --key in a token or TPM, when it is the key to certify: what DIR/key.uri says */
     failure_info failure;
     json_t *result; /* printed with --json */
     json_t *extra;  /* printed beside the error with --json */
@@ -337,7 +338,7 @@ int show_anchors(context *ctx, const estuary_anchors *anchors, bool words);
 /* EXIT_DONE: *out is what the CA has now, vouched for by --trust. */
 int rollover_recover(context *ctx, const estuary_config *config, int result, estuary_anchors **out);
 /* Says that the CA has a new root, and which command fetches it. */
-int rollover_explain(context *ctx, const estuary_config *config, int result);
+void rollover_hint(context *ctx);
 
 int run_bootstrap(context *ctx);
 int run_cacerts(context *ctx);

@@ -76,8 +76,10 @@ int run_csrattrs(context *ctx)
     TRY(session_credentials(ctx, config));
     TRY(session_client(ctx, config, &client));
     result = check(ctx, estuary_client_csrattrs(client, &attributes, ctx->err));
-    if (result != EXIT_DONE)
-        TRY(rollover_explain(ctx, config, result));
+    if (result != EXIT_DONE) {
+        rollover_hint(ctx);
+        goto cleanup;
+    }
     progress_clear();
     show(ctx, attributes);
 cleanup:

@@ -55,6 +55,12 @@ cleanup:
     return result;
 }
 
+/* A new key is nowhere else. One that the caller named stays where it is and is named again. */
+static estuary_status save_pending(context *ctx, const enroll_job *job)
+{
+    return estuary_store_save_pending(job->store, job->enrollment, job->make_key ? job->key : NULL, ctx->err);
+}
+
 static int make_enrollment(context *ctx, enroll_job *job)
 {
     int result = EXIT_DONE;
@@ -73,7 +79,7 @@ static int make_enrollment(context *ctx, enroll_job *job)
         TRY(check(ctx, estuary_request_set_old_certificate(request, job->old, ctx->err)));
     TRY(check(ctx, estuary_enrollment_new(job->operation, job->server, request, &job->enrollment, ctx->err)));
     /* before anything is sent: a process killed after this line can still take up the certificate (E7) */
-    TRY(check(ctx, estuary_store_save_pending(job->store, job->enrollment, job->key, ctx->err)));
+    TRY(check(ctx, save_pending(ctx, job)));
 cleanup:
     estuary_request_free(request);
     return result;
@@ -112,7 +118,7 @@ static int not_issued(context *ctx, enroll_job *job, estuary_status status)
         put(ctx->extra, "findings", findings_json(findings));
     }
     if (keep) {
-        if (estuary_store_save_pending(job->store, job->enrollment, job->key, ctx->err) != ESTUARY_OK)
+        if (save_pending(ctx, job) != ESTUARY_OK)
             warn(ctx, "store.pending", "the state of the pending request could not be written");
         put(ctx->extra, "pending", json_true());
         hint_kept(ctx, job, status);
@@ -160,6 +166,8 @@ static int commit(context *ctx, enroll_job *job)
         if (!is_there)
             TRY(check(ctx, estuary_key_write(job->key, path, NULL, ctx->err)));
         written = !is_there;
+    } else if (!job->make_key && ctx->key_name != NULL) {
+        TRY(check(ctx, estuary_store_set_key_uri(job->store, ctx->key_name, ctx->err)));
     }
     TRY(check(ctx, estuary_store_commit(job->store, job->enrollment, job->key, ctx->err)));
 cleanup:
@@ -204,5 +212,7 @@ int job_run(context *ctx, enroll_job *job)
     TRY(send(ctx, job));
     TRY(job_report(ctx, job));
 cleanup:
-    return result == EXIT_DONE ? result : rollover_explain(ctx, job->config, result);
+    if (result != EXIT_DONE)
+        rollover_hint(ctx);
+    return result;
 }

@@ -1,5 +1,6 @@
 #include "command.h"
 
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +46,7 @@ int main(int argc, char **argv)
         result = output_finish(&ctx, result);
     }
     options_free(&ctx);
+    OPENSSL_free(ctx.key_name);
     estuary_log_free(ctx.log);
     estuary_error_free(ctx.err);
     json_decref(ctx.result);

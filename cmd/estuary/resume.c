@@ -144,21 +144,30 @@ static int matches(context *ctx, const enroll_job *job, const estuary_enrollment
     return compare_names(ctx, job, request, key, same);
 }
 
+static int refuse_other(context *ctx)
+{
+    return fail(ctx, "config.pending-other",
+                "finish it with its own command, or remove the .pending folder to give it up",
+                "%s.pending holds a request for another server, label, operation, key or subject",
+                option_text(ctx, OPT_OUT));
+}
+
 int job_load_pending(context *ctx, enroll_job *job)
 {
     int result = EXIT_DONE;
     estuary_enrollment *pending = NULL;
     EVP_PKEY *key = NULL;
     bool same = false;
-    TRY(check(ctx, estuary_store_load_pending(job->store, &pending, &key, ctx->err)));
+    estuary_status status = estuary_store_load_pending_with_key(job->store, job->make_key ? NULL : job->key,
+                                                                &pending, &key, ctx->err);
+    if (status == ESTUARY_E_KEY)
+        TRY(refuse_other(ctx));
+    TRY(check(ctx, status));
     if (pending == NULL)
         goto cleanup;
     TRY(matches(ctx, job, pending, key, &same));
     if (!same)
-        TRY(fail(ctx, "config.pending-other",
-                 "finish it with its own command, or remove the .pending folder to give it up",
-                 "%s.pending holds a request for another server, label, operation, key or subject",
-                 option_text(ctx, OPT_OUT)));
+        TRY(refuse_other(ctx));
     job->enrollment = pending;
     EVP_PKEY_free(job->key);
     job->key = key;

@@ -36,16 +36,10 @@ cleanup:
     return result;
 }
 
-int rollover_explain(context *ctx, const estuary_config *config, int result)
+/* Looking is left to the command that changes what is trusted: a server we refuse is asked nothing more. */
+void rollover_hint(context *ctx)
 {
-    estuary_error *err = estuary_error_new();
-    estuary_anchors *anchors = NULL;
-    if (err != NULL && config != NULL && may_be_rollover(ctx) && recover(config, &anchors, err) == ESTUARY_OK)
-        result = fail(ctx, "trust.new-root",
-                      "fetch it with: estuary cacerts --server URL --trust FILE -o FILE, with the old trust "
-                      "anchors as FILE, then run this again",
-                      NULL);
-    estuary_anchors_free(anchors);
-    estuary_error_free(err);
-    return result;
+    if (may_be_rollover(ctx) && option_given(ctx, OPT_TRUST))
+        failure_add_hint(ctx, "if the CA has a new root, estuary cacerts --server URL --trust FILE -o FILE, with these "
+                              "trust anchors as FILE, fetches it");
 }

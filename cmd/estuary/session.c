@@ -1,8 +1,10 @@
 #include "command.h"
 
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 void identity_free(tls_identity *identity)
@@ -11,6 +13,28 @@ void identity_free(tls_identity *identity)
     sk_X509_pop_free(identity->chain, X509_free);
     EVP_PKEY_free(identity->key);
     *identity = (tls_identity){0};
+}
+
+static bool certifies_given_key(const context *ctx)
+{
+    if (ctx->command->mask == IN_REENROLL)
+        return option_given(ctx, OPT_SAME_KEY);
+    return (ctx->command->mask & (IN_ENROLL | IN_FULLCMC)) != 0 && !option_given(ctx, OPT_NEW_KEY) &&
+           !option_given(ctx, OPT_CSR);
+}
+
+/* A key in hardware stays there: DIR names it. One in a file is copied into DIR. */
+static int name_key(context *ctx, const estuary_secret *pin)
+{
+    const char *uri = option_text(ctx, OPT_KEY);
+    OPENSSL_free(ctx->key_name);
+    ctx->key_name = NULL;
+    if (strncasecmp(uri, "pkcs11:", 7) == 0)
+        return check(ctx, estuary_token_key_name(uri, pin, &ctx->key_name, ctx->err));
+    if (strncasecmp(uri, "tpm2:", 5) != 0 && strncasecmp(uri, "handle:", 7) != 0)
+        return EXIT_DONE;
+    ctx->key_name = OPENSSL_strdup(uri);
+    return ctx->key_name != NULL ? EXIT_DONE : fail_memory(ctx);
 }
 
 int key_open(context *ctx, EVP_PKEY **out)
@@ -23,6 +47,8 @@ int key_open(context *ctx, EVP_PKEY **out)
         TRY(check(ctx, estuary_secret_read(option_text(ctx, OPT_PIN), "Passphrase of the key", &passphrase,
                                            ctx->err)));
     TRY(check(ctx, estuary_key_open(uri, passphrase, flags, out, ctx->err)));
+    if (certifies_given_key(ctx))
+        TRY(name_key(ctx, passphrase));
 cleanup:
     estuary_secret_free(passphrase);
     return result;

@@ -14,6 +14,8 @@ static const char *key_place(const context *ctx, const enroll_job *job, char *ou
         return NULL;
     if (option_given(ctx, OPT_KEY_OUT))
         return option_text(ctx, OPT_KEY_OUT);
+    if (!job->make_key && ctx->key_name != NULL)
+        return ctx->key_name;
     snprintf(out, size, "%s/key.pem", option_text(ctx, OPT_OUT));
     return out;
 }

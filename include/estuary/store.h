@@ -45,17 +45,27 @@ ESTUARY_EXPORT estuary_status estuary_store_set_key_uri(estuary_store *store, co
 ESTUARY_EXPORT estuary_status estuary_store_commit(estuary_store *store, const estuary_enrollment *enrollment,
                                                    const EVP_PKEY *key, estuary_error *err);
 
-/* Writes (or replaces) DIR.pending/: state, request and key (NULL: signed elsewhere), all or nothing. */
+/*
+ * Writes (or replaces) DIR.pending/: state, request and key, all or nothing. key is NULL when the request was
+ * signed elsewhere, or when the key needs no copy there because its owner has it.
+ */
 ESTUARY_EXPORT estuary_status estuary_store_save_pending(estuary_store *store,
                                                          const estuary_enrollment *enrollment,
                                                          const EVP_PKEY *key, estuary_error *err);
 
 /*
- * Reads DIR.pending/. ESTUARY_OK with *out NULL when there is none. *key is NULL when it was signed
- * elsewhere. The caller frees both.
+ * Reads DIR.pending/. ESTUARY_OK with *out NULL when there is none. *key is NULL when it was saved without
+ * one. The caller frees both.
  */
 ESTUARY_EXPORT estuary_status estuary_store_load_pending(estuary_store *store, estuary_enrollment **out,
                                                          EVP_PKEY **key, estuary_error *err);
+/*
+ * The same for a request whose key was not saved with it: `own` (may be NULL) is used then, and *key is a
+ * reference to it. ESTUARY_E_KEY when it is not the request's.
+ */
+ESTUARY_EXPORT estuary_status estuary_store_load_pending_with_key(estuary_store *store, EVP_PKEY *own,
+                                                                  estuary_enrollment **out, EVP_PKEY **key,
+                                                                  estuary_error *err);
 ESTUARY_EXPORT estuary_status estuary_store_remove_pending(estuary_store *store, estuary_error *err);
 
 /*

@@ -41,10 +41,13 @@ estuary_status est_fail_memory(estuary_error *err);
 /* The first error of OpenSSL's queue, which stays as it is; 0 when empty. */
 unsigned long est_openssl_first_error(void);
 /*
- * For code that OpenSSL calls back: puts a code of ours and its sentence (NULL: the table's) into the queue, where
- * est_fail_openssl() finds them again, so that "the PIN is locked" does not end as "cannot sign".
+ * For code that OpenSSL calls back: puts a code of ours and its sentence (NULL: the table's) into the queue,
+ * where est_fail_openssl() finds them again, so that "the PIN is locked" does not end as "cannot sign".
  */
 void est_openssl_raise(est_code code, const char *sentence);
+/* Whether the text beside the queue's first error holds these words: for providers that give no better code.
+ */
+bool est_openssl_says(const char *words);
 
 void est_error_set_detail(estuary_error *err, const char *fmt, ...) EST_PRINTF(2);
 void est_error_set_http_status(estuary_error *err, int status);
@@ -160,12 +163,12 @@ estuary_limits *est_limits_dup(const estuary_limits *limits); /* NULL gives the 
 /* curl and whatever else is set up once; thread-safe, idempotent. */
 typedef void est_once_fn(void);
 bool est_process_once(int slot, est_once_fn *fn);
-#define EST_ONCE_CURL  0
-#define EST_ONCE_TRUST 1 /* the index of a session on its SSL_CTX */
-#define EST_ONCE_KEY_PROVIDER 2
+#define EST_ONCE_CURL            0
+#define EST_ONCE_TRUST           1 /* the index of a session on its SSL_CTX */
+#define EST_ONCE_KEY_PROVIDER    2
 #define EST_ONCE_OPENSSL_LIBRARY 3 /* our number in OpenSSL's error codes */
-#define EST_ONCE_P11_KIT 4
-#define EST_ONCE_TPM2 5
-#define EST_ONCE_SLOTS 6
+#define EST_ONCE_P11_KIT         4
+#define EST_ONCE_TPM2            5
+#define EST_ONCE_SLOTS           6
 
 #endif

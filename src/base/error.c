@@ -261,6 +261,14 @@ void est_openssl_raise(est_code code, const char *sentence)
     ERR_set_error(own_library, (int)code, "%s", sentence == NULL ? table[code].sentence : sentence);
 }
 
+bool est_openssl_says(const char *words)
+{
+    const char *data = NULL;
+    int flags = 0;
+    return ERR_peek_error_data(&data, &flags) != 0 && (flags & ERR_TXT_STRING) != 0 && data != NULL &&
+           strstr(data, words) != NULL;
+}
+
 /* Into detail; what est_openssl_raise() put there comes back as *own and its sentence. */
 static void take_openssl_queue(estuary_error *err, est_code *own, char sentence[MESSAGE_SIZE])
 {

@@ -191,9 +191,6 @@ EST_ERROR(TRUST_CONFIRM, "trust.confirm-fingerprint", TRUST, 3, 0,
 EST_ERROR(TRUST_NO_ROLLOVER, "trust.no-rollover", TRUST, 5, 0,
           "the server offers no new root that the trust anchors vouch for",
           "if the CA has been replaced, start anew with estuary bootstrap and a fingerprint of the new root")
-EST_ERROR(TRUST_NEW_ROOT, "trust.new-root", TRUST, 5, 0,
-          "the CA has a new root, which the trust anchors vouch for but do not hold yet",
-          "fetch it with estuary cacerts")
 EST_ERROR(TRUST_REDIRECT_ORIGIN, "trust.redirect-origin", TRUST, 5, 0,
           "the server redirects to another origin, which is refused", "")
 EST_ERROR(TRUST_REDIRECT_HTTP, "trust.redirect-downgrade", TRUST, 5, 0,
@@ -523,7 +520,8 @@ EST_ERROR(UNSUPPORTED_FIPS_ALGORITHM, "unsupported.fips-algorithm", UNSUPPORTED,
 EST_ERROR(UNSUPPORTED_SIGNER_KEY, "unsupported.signer-key", UNSUPPORTED, 12, 0,
           "a signer's key must be EC, RSA, Ed25519 or Ed448", "")
 EST_ERROR(UNSUPPORTED_TPM2, "unsupported.tpm2", UNSUPPORTED, 12, 0,
-          "OpenSSL's tpm2 provider is not installed, so TPM keys cannot be used", "install tpm2-openssl")
+          "OpenSSL's tpm2 provider is not installed or finds no TPM, so TPM keys cannot be used",
+          "install tpm2-openssl; TPM2OPENSSL_TCTI says where the TPM is")
 EST_ERROR(UNSUPPORTED_PKCS11, "unsupported.pkcs11", UNSUPPORTED, 12, 0,
           "p11-kit is not installed, so PKCS#11 keys cannot be used", "install libp11-kit0")
 EST_ERROR(UNSUPPORTED_KEY_URI, "unsupported.key-uri", UNSUPPORTED, 12, 0,

@@ -200,6 +200,9 @@ static estuary_status find_ours(const estuary_enrollment *enrollment, const STAC
         if (*index < 0)
             *index = i;
     }
+    /* a shortage of memory may be why a key could not be compared: that is no verdict */
+    if (*index < 0 && ERR_GET_REASON(est_openssl_first_error()) == ERR_R_MALLOC_FAILURE)
+        return est_fail_openssl(err, EST_CRYPTO, NULL);
     ERR_clear_error(); /* of keys that could not be compared */
     if (*index < 0 && enrollment->operation == ESTUARY_OP_SERVERKEYGEN)
         return est_fail(err, EST_CERT_KEY_DIFFERS,

@@ -41,7 +41,7 @@ static estuary_status put_der(json_t *object, const char *name, unsigned char *d
 static estuary_status put_certs(json_t *object, const estuary_enrollment *enrollment, estuary_error *err)
 {
     unsigned char *der = NULL;
-    int len = i2d_X509_REQ(enrollment->request, &der);
+    int len = est_request_encode(enrollment->request, &der);
     estuary_status status = put_der(object, "request", der, len, err);
     if (status != ESTUARY_OK || enrollment->old == NULL)
         return status;

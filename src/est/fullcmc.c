@@ -16,6 +16,7 @@ estuary_status est_cmc_new(const estuary_request *request, est_cmc **out, estuar
         EST_FAIL_OPENSSL(EST_CRYPTO_RANDOM, NULL);
     cmc->crmf = request->cmc_crmf;
     cmc->secret = estuary_secret_up_ref(request->cmc_secret);
+    cmc->proof = cmc->secret != NULL;
     cmc->identity = est_strdup(request->cmc_identity);
     if (request->cmc_identity != NULL && cmc->identity == NULL)
         EST_TRY(est_fail_memory(err));
@@ -108,7 +109,9 @@ estuary_status estuary_enrollment_set_cmc_secret(estuary_enrollment *enrollment,
     if (status != ESTUARY_OK)
         return status;
     est_cmc *cmc = enrollment->cmc;
-    return replace_secret(&cmc->identity, &cmc->secret, identity, secret, err);
+    status = replace_secret(&cmc->identity, &cmc->secret, identity, secret, err);
+    cmc->proof = cmc->proof || cmc->secret != NULL;
+    return status;
 }
 
 estuary_status estuary_enrollment_set_cmc_signer(estuary_enrollment *enrollment, X509 *certificate,
@@ -222,6 +225,9 @@ estuary_status est_fullcmc_build(estuary_exchange *exchange, estuary_error *err)
         return est_fail(err, EST_USAGE, "a CRMF body has no place for a binding to the TLS session");
     /* E7: what is sent again is the same, byte for byte */
     if (cmc->message == NULL) {
+        /* no secret is kept on disk; without it the proof would be missing, and nobody would see why */
+        if (cmc->proof && cmc->secret == NULL)
+            return est_fail(err, EST_USAGE, "the CMC request needs the shared secret again");
         estuary_status status = make_message(exchange->enrollment, &cmc->message, &cmc->message_len, err);
         if (status != ESTUARY_OK)
             return status;

@@ -10,6 +10,7 @@ struct est_cmc {
     bool crmf;
     char *identity;         /* NULL: none */
     estuary_secret *secret; /* NULL: none, or not at hand any more */
+    bool proof;             /* there is or was a secret */
     est_cmc_signer signer;  /* owned; without a certificate the request's own key signs */
     estuary_anchors *anchors;
     STACK_OF(X509) *helpers;
@@ -17,7 +18,7 @@ struct est_cmc {
     uint8_t transaction[EST_CMC_TRANSACTION_SIZE];
     uint8_t nonce[EST_CMC_NONCE_SIZE]; /* of the last message */
     size_t nonce_len;                  /* 0: none was made yet */
-    uint8_t *message;                  /* the request as first sent; NULL before */
+    uint8_t *message;                  /* the request as first sent; NULL before, and once it was refused */
     size_t message_len;
     uint8_t *pend_token;
     size_t pend_token_len;

@@ -63,7 +63,8 @@ static void remember(est_cmc *cmc, est_cmc_response *response)
         cmc->server_nonce_len = response->sender_nonce_len;
         response->sender_nonce = NULL;
     }
-    if (response->pend_token != NULL) {
+    bool pends = response->status == ESTUARY_CMC_PENDING || response->status == ESTUARY_CMC_PARTIAL;
+    if (pends && response->pend_token != NULL) {
         OPENSSL_free(cmc->pend_token);
         cmc->pend_token = response->pend_token;
         cmc->pend_token_len = response->pend_token_len;
@@ -104,6 +105,7 @@ static estuary_status act(estuary_exchange *x, STACK_OF(X509) *certs, est_cmc_re
     case ESTUARY_CMC_PARTIAL: /* we asked for one thing only, so nothing of it is there yet */
         return wait(x, response, err);
     default:
+        est_cmc_forget_message(x->enrollment->cmc); /* the next try may have another secret */
         return est_cmc_response_fail(response, err);
     }
 }
@@ -173,6 +175,7 @@ estuary_status est_fullcmc_read_refusal(estuary_exchange *exchange, const estuar
     if (told_why(exchange, response, &values, why)) {
         time_t at = 0;
         exchange->enrollment->cmc->status = values.status;
+        est_cmc_forget_message(exchange->enrollment->cmc);
         status = est_cmc_response_fail(&values, err);
         if (est_answer_retry_at(response, exchange->limits, exchange->now, &at, NULL) == ESTUARY_OK)
             est_error_set_retry_at(err, at);

@@ -37,6 +37,8 @@ estuary_status est_cmc_save(const est_cmc *cmc, json_t *state, estuary_error *er
         EST_TRY(est_fail_memory(err));
     if (cmc->identity != NULL && json_object_set_new(object, "identity", json_string(cmc->identity)) != 0)
         EST_TRY(est_fail_memory(err));
+    if (cmc->proof && json_object_set_new(object, "proof", json_true()) != 0)
+        EST_TRY(est_fail_memory(err));
     EST_TRY(put(object, "transaction", cmc->transaction, sizeof(cmc->transaction), err));
     EST_TRY(put(object, "nonce", cmc->nonce, cmc->nonce_len, err));
     EST_TRY(put(object, "pend_token", cmc->pend_token, cmc->pend_token_len, err));
@@ -74,10 +76,10 @@ static estuary_status get_exactly(const json_t *object, const char *name, uint8_
     uint8_t *bytes = NULL;
     size_t len = 0;
     estuary_status status = get(object, name, size, &bytes, &len, err);
-    if (status == ESTUARY_OK && (bytes == NULL || len != size))
-        status = broken(err);
-    if (status == ESTUARY_OK)
+    if (status == ESTUARY_OK && bytes != NULL && len == size)
         memcpy(out, bytes, size);
+    else if (status == ESTUARY_OK)
+        status = broken(err);
     est_free(bytes);
     return status;
 }
@@ -86,6 +88,10 @@ static estuary_status get_words(const json_t *object, est_cmc *cmc, estuary_erro
 {
     const char *body = json_string_value(json_object_get(object, "body"));
     const json_t *identity = json_object_get(object, "identity");
+    const json_t *proof = json_object_get(object, "proof");
+    if (proof != NULL && !json_is_true(proof))
+        return broken(err);
+    cmc->proof = proof != NULL;
     if (body == NULL || (strcmp(body, "crmf") != 0 && strcmp(body, "pkcs10") != 0))
         return broken(err);
     cmc->crmf = strcmp(body, "crmf") == 0;
@@ -117,6 +123,8 @@ estuary_status est_cmc_load(const json_t *state, bool wanted, est_cmc **out, est
         EST_TRY(get_exactly(object, "nonce", cmc->nonce, sizeof(cmc->nonce), err));
     cmc->nonce_len = json_object_get(object, "nonce") == NULL ? 0 : sizeof(cmc->nonce);
     EST_TRY(get(object, "message", MESSAGE_MAX, &cmc->message, &cmc->message_len, err));
+    if (cmc->message != NULL && cmc->nonce_len == 0) /* RFC 5272 6.6: its answer could not be told */
+        EST_TRY(broken(err));
     EST_TRY(get(object, "pend_token", EST_CMC_TOKEN_MAX, &cmc->pend_token, &cmc->pend_token_len, err));
     EST_TRY(get(object, "server_nonce", EST_CMC_TOKEN_MAX, &cmc->server_nonce, &cmc->server_nonce_len, err));
     *out = cmc;

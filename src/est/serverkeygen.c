@@ -95,8 +95,7 @@ estuary_status est_serverkeygen_build(estuary_exchange *exchange, estuary_error 
 }
 
 /* RFC 7030 4.4.2: two parts, told by their types; RFC 8951 3.2: certs-only need not be said */
-static estuary_status sort_parts(const est_multipart *all, const est_part **key, const est_part **certs,
-                                 estuary_error *err)
+static bool sort_parts(const est_multipart *all, const est_part **key, const est_part **certs)
 {
     *key = *certs = NULL;
     for (size_t i = 0; i < all->count; i++) {
@@ -108,10 +107,10 @@ static estuary_status sort_parts(const est_multipart *all, const est_part **key,
             pkcs7 && !is_key &&
             (part->type.smime_type[0] == '\0' || strcmp(part->type.smime_type, "certs-only") == 0);
         if ((!is_key && !is_certs) || (is_key ? *key : *certs) != NULL)
-            return est_fail(err, EST_PROTOCOL_KEY_PARTS, NULL);
+            return false;
         *(is_key ? key : certs) = part;
     }
-    return *key == NULL || *certs == NULL ? est_fail(err, EST_PROTOCOL_KEY_PARTS, NULL) : ESTUARY_OK;
+    return true;
 }
 
 static estuary_status decode(const estuary_exchange *exchange, const est_part *part, uint8_t **der,
@@ -175,7 +174,8 @@ estuary_status est_serverkeygen_read(estuary_exchange *exchange, const estuary_h
     if (!est_media_type_parse(est_response_header(response, "Content-Type"), &media))
         EST_FAIL(EST_PROTOCOL_TYPE, NULL);
     EST_TRY(est_multipart_parse(response->body.data, response->body.len, media.boundary, &parts, err));
-    EST_TRY(sort_parts(&parts, &key, &certs, err));
+    if (!sort_parts(&parts, &key, &certs) || key == NULL || certs == NULL)
+        EST_FAIL(EST_PROTOCOL_KEY_PARTS, NULL);
     EST_TRY(read_key(exchange, key, err));
     EST_TRY(read_certs(exchange, certs, err));
 

@@ -17,9 +17,8 @@ estuary_status est_serverkeygen_read(estuary_exchange *exchange, const estuary_h
 
 /* serverkeygen_signer.c: signed by the party that generated the key; needs the findings of the certificate */
 estuary_status est_keygen_check_signer(const estuary_enrollment *enrollment, const estuary_findings *findings,
-                                       const estuary_anchors *anchors,
-                                       const STACK_OF(X509) *helpers, time_t now,
-                                       const estuary_limits *limits, estuary_error *err);
+                                       const estuary_anchors *anchors, const STACK_OF(X509) *helpers,
+                                       time_t now, const estuary_limits *limits, estuary_error *err);
 
 /* serverkeygen_state.c: the method and the identifier, never a key or secret */
 estuary_status est_keygen_save(const estuary_enrollment *enrollment, json_t *state, estuary_error *err);

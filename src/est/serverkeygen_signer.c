@@ -27,18 +27,27 @@ static bool may_sign(X509 *signer)
     return (usage & (KU_DIGITAL_SIGNATURE | KU_NON_REPUDIATION)) != 0;
 }
 
-static bool is_authority(const estuary_enrollment *enrollment, const estuary_findings *findings, X509 *signer)
+/* What makes it an authority; *purpose is then what the CAs above it must not rule out, NULL for the issuer.
+ */
+static bool is_authority(const estuary_enrollment *enrollment, const estuary_findings *findings, X509 *signer,
+                         const char **purpose)
 {
+    *purpose = NULL;
     if (is_issuer(signer, findings))
         return true;
     if (!may_sign(signer))
         return false;
-    return est_certificate_lists_purpose(signer, CMC_CA) || est_certificate_lists_purpose(signer, CMC_RA) ||
-           (est_certificate_lists_purpose(signer, SERVER) &&
-            est_certificate_matches_host(signer, estuary_server_host(enrollment->server)));
+    if (est_certificate_lists_purpose(signer, CMC_CA))
+        *purpose = CMC_CA;
+    else if (est_certificate_lists_purpose(signer, CMC_RA))
+        *purpose = CMC_RA;
+    else if (est_certificate_lists_purpose(signer, SERVER) &&
+             est_certificate_matches_host(signer, estuary_server_host(enrollment->server)))
+        *purpose = SERVER;
+    return *purpose != NULL;
 }
 
-static estuary_status check_path(X509 *signer, const STACK_OF(X509) *untrusted,
+static estuary_status check_path(X509 *signer, const char *purpose, const STACK_OF(X509) *untrusted,
                                  const estuary_anchors *anchors, time_t now, const estuary_limits *limits,
                                  estuary_error *err)
 {
@@ -47,6 +56,7 @@ static estuary_status check_path(X509 *signer, const STACK_OF(X509) *untrusted,
     est_path_query query = {.anchors = anchors,
                             .leaf = signer,
                             .untrusted = untrusted,
+                            .purpose = purpose,
                             .at = now,
                             .max_depth = (int)estuary_limits_get(limits, ESTUARY_LIMIT_CHAIN_DEPTH)};
     estuary_status status = est_path_find(&query, &path, err);
@@ -86,20 +96,20 @@ cleanup:
 }
 
 estuary_status est_keygen_check_signer(const estuary_enrollment *enrollment, const estuary_findings *findings,
-                                       const estuary_anchors *anchors,
-                                       const STACK_OF(X509) *helpers, time_t now,
-                                       const estuary_limits *limits, estuary_error *err)
+                                       const estuary_anchors *anchors, const STACK_OF(X509) *helpers,
+                                       time_t now, const estuary_limits *limits, estuary_error *err)
 {
     estuary_status status = ESTUARY_OK;
     STACK_OF(X509) *known = NULL;
     X509 *signer = NULL;
+    const char *purpose = NULL;
     if (enrollment->key_package == NULL)
         return ESTUARY_OK; /* no serverkeygen, or a key in PKCS#8, which has no signature */
     EST_TRY(gather(enrollment->key_package, anchors, helpers, &known, err));
     EST_TRY(est_key_package_verify(enrollment->key_package, known, &signer, err));
-    EST_TRY(check_path(signer, known, anchors, now, limits, err));
-    if (!is_authority(enrollment, findings, signer))
+    if (!is_authority(enrollment, findings, signer, &purpose))
         EST_FAIL(EST_PROTOCOL_KEY_SIGNER, NULL);
+    EST_TRY(check_path(signer, purpose, known, anchors, now, limits, err));
 
 cleanup:
     X509_free(signer);

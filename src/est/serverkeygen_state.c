@@ -39,5 +39,8 @@ estuary_status est_keygen_load(const json_t *state, estuary_enrollment *enrollme
         est_base64_decode((const uint8_t *)id, strlen(id), EST_DECRYPT_ID_MAX, &how->id, &how->id_len, err);
     if (status != ESTUARY_OK)
         return status == ESTUARY_E_MEMORY ? status : broken(err);
-    return (how->id_len == 0) == (how->method == EST_DECRYPT_NONE) ? ESTUARY_OK : broken(err);
+    if ((how->id_len == 0) != (how->method == EST_DECRYPT_NONE))
+        return broken(err);
+    /* or the answer would be judged by another rule than the one the server was told */
+    return est_decrypt_is_asked_for(how, enrollment->request) ? ESTUARY_OK : broken(err);
 }

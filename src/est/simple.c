@@ -4,7 +4,7 @@
 estuary_status est_simple_build(estuary_exchange *exchange, estuary_error *err)
 {
     unsigned char *der = NULL;
-    int len = i2d_X509_REQ(exchange->enrollment->request, &der);
+    int len = est_request_encode(exchange->enrollment->request, &der);
     if (len <= 0)
         return est_fail_openssl(err, EST_CRYPTO, NULL);
     estuary_status status = est_exchange_set_body(exchange, der, (size_t)len, err);

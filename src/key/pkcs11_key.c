@@ -270,19 +270,17 @@ static estuary_status look_up(const est_p11_session *session, const est_p11_name
     return status;
 }
 
-static estuary_status key_new(est_p11_token *token, p11_key **out, estuary_error *err)
+static p11_key *key_new(est_p11_token *token)
 {
     p11_key *key = est_alloc(sizeof(*key));
-    *out = NULL;
     if (key == NULL)
-        return est_fail_memory(err);
+        return NULL;
     if (pthread_mutex_init(&key->lock, NULL) != 0) {
         est_free(key);
-        return est_fail_memory(err);
+        return NULL;
     }
     key->token = est_p11_token_up_ref(token);
-    *out = key;
-    return ESTUARY_OK;
+    return key;
 }
 
 estuary_status est_p11_key_open(const char *text, const estuary_secret *pin, EVP_PKEY **out,
@@ -299,7 +297,11 @@ estuary_status est_p11_key_open(const char *text, const estuary_secret *pin, EVP
     EST_TRY(est_p11_uri_parse(text, &uri, err));
     EST_TRY(est_p11_name_from_uri(&uri, &wanted, err));
     EST_TRY(est_p11_token_open(&uri, pin, &token, err));
-    EST_TRY(key_new(token, &key, err));
+    key = key_new(token);
+    if (key == NULL) {
+        status = est_fail_memory(err);
+        goto cleanup;
+    }
     EST_TRY(est_p11_session_take(token, false, &session, err));
     status = look_up(&session, &wanted, key, &public_key, err);
     est_p11_session_give(&session, status == ESTUARY_OK ? CKR_OK : CKR_SESSION_CLOSED);

@@ -161,12 +161,13 @@ estuary_status est_p11_token_open(const est_p11_uri *uri, const estuary_secret *
         if (token != NULL)
             token->references++;
         (void)pthread_mutex_unlock(&list_lock);
+        if (token == NULL)
+            status = est_fail_memory(err);
+        else
+            offer_pin(token, uri->pin != NULL ? uri->pin : pin);
         *out = token;
-        status = token == NULL ? est_fail_memory(err) : ESTUARY_OK;
     }
     est_p11_modules_free(modules);
-    if (status == ESTUARY_OK)
-        offer_pin(*out, uri->pin != NULL ? uri->pin : pin);
     return status;
 }
 

@@ -11,6 +11,7 @@
 #include <openssl/core.h>
 #include <openssl/core_dispatch.h>
 #include <openssl/params.h>
+#include <stdatomic.h>
 
 #define EST_PROVIDER_NAME "estuary"
 /* Everything we hand to OpenSSL goes to its own implementations, never back to ours. */
@@ -20,8 +21,7 @@
 
 /* Where the private half is; shared by all EVP_PKEYs of one key. */
 typedef struct est_bridge_signer {
-    int references;
-    CRYPTO_RWLOCK *lock;
+    atomic_int references;
     estuary_signer calls;
     void *arg;
 } est_bridge_signer;

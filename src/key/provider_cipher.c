@@ -104,11 +104,8 @@ static int decrypt(void *data, unsigned char *out, size_t *out_len, size_t room,
                    size_t in_len)
 {
     const cipher_context *x = data;
-    size_t most = (size_t)EVP_PKEY_get_size(x->key->public_key);
-    if (out == NULL) {
-        *out_len = most;
-        return 1;
-    }
+    if (out == NULL)
+        return est_int_to_size(EVP_PKEY_get_size(x->key->public_key), out_len) && *out_len > 0;
     if (x->padding != RSA_PKCS1_PADDING && x->padding != RSA_PKCS1_OAEP_PADDING) {
         est_openssl_raise(EST_KEY_OPERATION, NULL);
         return 0;

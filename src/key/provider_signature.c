@@ -65,9 +65,11 @@ static void *context_dup(void *data)
     return NULL;
 }
 
+/* By number, not by EVP_PKEY_is_a(): the answer must be the same when signing and when naming the algorithm.
+ */
 static bool is_rsa(const sign_context *x)
 {
-    return est_bridge_key_is(x->key, "RSA");
+    return EVP_PKEY_get_base_id(x->key->public_key) == EVP_PKEY_RSA;
 }
 
 static bool is_whole_message(const sign_context *x)
@@ -256,11 +258,8 @@ static int sign_input(const sign_context *x, uint8_t *sig, size_t *sig_len, size
 {
     uint8_t info[DIGEST_INFO_MAX];
     estuary_sign_input described;
-    size_t most = (size_t)EVP_PKEY_get_size(x->key->public_key);
-    if (sig == NULL) {
-        *sig_len = most;
-        return 1;
-    }
+    if (sig == NULL)
+        return est_int_to_size(EVP_PKEY_get_size(x->key->public_key), sig_len) && *sig_len > 0;
     *sig_len = room;
     if (!describe(x, input, len, &described, info)) {
         est_openssl_raise(EST_KEY_OPERATION, NULL);
@@ -363,6 +362,15 @@ static int digest_verify(void *data, const unsigned char *sig, size_t sig_len, c
     return digest_update(x, tbs, tbs_len) && digest_verify_final(x, sig, sig_len);
 }
 
+/* X509_ALGOR_set_md() has no result: without memory it changes nothing. */
+static bool set_digest(X509_ALGOR *algorithm, const EVP_MD *md)
+{
+    const ASN1_OBJECT *oid = NULL;
+    X509_ALGOR_set_md(algorithm, md);
+    X509_ALGOR_get0(&oid, NULL, NULL, algorithm);
+    return OBJ_obj2nid(oid) == EVP_MD_get_type(md);
+}
+
 /* RFC 4055 3.1 */
 static bool pss_parameters(const sign_context *x, ASN1_STRING **out)
 {
@@ -379,9 +387,10 @@ static bool pss_parameters(const sign_context *x, ASN1_STRING **out)
              pss->maskHash != NULL;
     }
     if (ok) {
-        X509_ALGOR_set_md(pss->hashAlgorithm, x->md);
-        X509_ALGOR_set_md(pss->maskHash, mgf1_of(x));
-        ok = ASN1_INTEGER_set_int64(pss->saltLength, (int64_t)salt_length(x)) == 1 &&
+        const size_t salt = salt_length(x);
+        ok = (salt > 0 || x->salt == 0) && set_digest(pss->hashAlgorithm, x->md) &&
+             set_digest(pss->maskHash, mgf1_of(x)) &&
+             ASN1_INTEGER_set_int64(pss->saltLength, (int64_t)salt) == 1 &&
              ASN1_item_pack(pss->maskHash, ASN1_ITEM_rptr(X509_ALGOR), &mgf1) != NULL &&
              X509_ALGOR_set0(pss->maskGenAlgorithm, OBJ_nid2obj(NID_mgf1), V_ASN1_SEQUENCE, mgf1) == 1;
         if (ok)

@@ -8,42 +8,28 @@
 
 void est_bridge_signer_up_ref(est_bridge_signer *signer)
 {
-    int after = 0;
-    /* without atomic operations the lock serves; taking it cannot fail on a lock that was made */
-    (void)CRYPTO_atomic_add(&signer->references, 1, &after, signer->lock);
+    atomic_fetch_add_explicit(&signer->references, 1, memory_order_relaxed);
 }
 
 void est_bridge_signer_free(est_bridge_signer *signer)
 {
-    int left = 0;
-    if (signer == NULL)
-        return;
-    if (CRYPTO_atomic_add(&signer->references, -1, &left, signer->lock) != 1 || left > 0)
+    if (signer == NULL || atomic_fetch_sub_explicit(&signer->references, 1, memory_order_acq_rel) != 1)
         return;
     if (signer->calls.free != NULL)
         signer->calls.free(signer->arg);
-    CRYPTO_THREAD_lock_free(signer->lock);
     est_free(signer);
 }
 
-static estuary_status signer_new(const estuary_signer *calls, void *arg, est_bridge_signer **out,
-                                 estuary_error *err)
+static est_bridge_signer *signer_new(const estuary_signer *calls, void *arg)
 {
     est_bridge_signer *signer = est_alloc(sizeof(*signer));
-    *out = NULL;
     if (signer == NULL)
-        return est_fail_memory(err);
-    signer->lock = CRYPTO_THREAD_lock_new();
-    if (signer->lock == NULL) {
-        est_free(signer);
-        return est_fail_memory(err);
-    }
-    signer->references = 1;
+        return NULL;
+    atomic_init(&signer->references, 1);
     /* a caller built against an older header has a smaller table: what it lacks stays NULL */
     memcpy(&signer->calls, calls, calls->size < sizeof(*calls) ? calls->size : sizeof(*calls));
     signer->arg = arg;
-    *out = signer;
-    return ESTUARY_OK;
+    return signer;
 }
 
 /* One of OpenSSL's own, whatever the caller's is: through its encoding. */
@@ -99,7 +85,11 @@ estuary_status estuary_key_from_signer(const EVP_PKEY *public_key, const estuary
     key.public_key = copy_public(public_key);
     if (key.public_key == NULL)
         EST_FAIL_OPENSSL(EST_KEY, "the signer's public key cannot be read");
-    EST_TRY(signer_new(signer, arg, &key.signer, err));
+    key.signer = signer_new(signer, arg);
+    if (key.signer == NULL) {
+        status = est_fail_memory(err);
+        goto cleanup;
+    }
     status = inject(&key, kind, out, err);
     if (status != ESTUARY_OK)
         key.signer->calls.free = NULL; /* arg stays the caller's */

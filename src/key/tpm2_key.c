@@ -19,12 +19,8 @@ static est_code known_cause(void)
                  {"lockout mode", EST_KEY_PIN_LOCKED},
                  {"out of memory for object contexts", EST_KEY_TOKEN_SESSIONS},
                  {"out of memory for session contexts", EST_KEY_TOKEN_SESSIONS}};
-    const char *data = "";
-    int flags = 0;
-    if (ERR_peek_error_data(&data, &flags) == 0 || (flags & ERR_TXT_STRING) == 0)
-        return EST_KEY_TOKEN;
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-        if (strstr(data, known[i].says) != NULL)
+        if (est_openssl_says(known[i].says))
             return known[i].code;
     }
     return EST_KEY_TOKEN;
@@ -222,9 +218,11 @@ estuary_status est_tpm2_key_new(est_tpm2_source *source, EVP_PKEY **out, estuary
     estuary_error *own = err == NULL ? estuary_error_new() : err; /* its category is the result */
     tpm2_key *key = est_alloc(sizeof(*key));
     EVP_PKEY *half = NULL;
-    estuary_status status = key == NULL || own == NULL ? est_fail_memory(err) : ESTUARY_OK;
+    estuary_status status = ESTUARY_OK;
     *out = NULL;
-    if (status == ESTUARY_OK) {
+    if (key == NULL || own == NULL) {
+        status = est_fail_memory(err);
+    } else {
         key->source = *source;
         memset(source, 0, sizeof(*source));
         half = public_half(key, own);

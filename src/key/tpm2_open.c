@@ -51,15 +51,16 @@ estuary_status est_tpm2_open(const char *uri, const estuary_secret *pin, unsigne
 {
     estuary_status status = ESTUARY_OK;
     est_tpm2_source source = {0};
+    bool file = strncasecmp(uri, "tpm2:", 5) == 0;
     *out = NULL;
+    if (!file && !is_handle(uri))
+        return est_fail(err, EST_USAGE, "a TPM key's handle is handle:0x81 and six more hex digits");
     if (est_tpm2_context() == NULL)
         return absent(err);
     EST_TRY(check_auth(pin, err));
     source.pin = estuary_secret_up_ref((estuary_secret *)pin);
-    if (strncasecmp(uri, "tpm2:", 5) == 0) {
+    if (file) {
         EST_TRY(read_file(uri + 5, flags, &source, err));
-    } else if (!is_handle(uri)) {
-        EST_FAIL(EST_USAGE, "a TPM key's handle is handle:0x81 and six more hex digits");
     } else if ((source.handle = est_printf("handle:%s", uri + strlen("handle:"))) == NULL) {
         status = est_fail_memory(err);
         goto cleanup;

@@ -103,8 +103,9 @@ cleanup:
     return status;
 }
 
-estuary_status estuary_store_load_pending(estuary_store *store, estuary_enrollment **out, EVP_PKEY **key,
-                                          estuary_error *err)
+estuary_status estuary_store_load_pending_with_key(estuary_store *store, EVP_PKEY *own,
+                                                   estuary_enrollment **out, EVP_PKEY **key,
+                                                   estuary_error *err)
 {
     estuary_status status = ESTUARY_OK;
     uint8_t *state = NULL;
@@ -114,6 +115,11 @@ estuary_status estuary_store_load_pending(estuary_store *store, estuary_enrollme
     if (store == NULL)
         EST_FAIL(EST_USAGE, "there is no store");
     EST_TRY(est_store_load_pending_plain(store, &state, &len, key, err));
+    if (state != NULL && *key == NULL && own != NULL) {
+        if (EVP_PKEY_up_ref(own) != 1)
+            EST_FAIL_OPENSSL(EST_CRYPTO, NULL);
+        *key = own;
+    }
     if (state != NULL)
         EST_TRY(estuary_enrollment_load(state, len, *key, out, err));
 cleanup:
@@ -123,6 +129,12 @@ cleanup:
         *key = NULL;
     }
     return status;
+}
+
+estuary_status estuary_store_load_pending(estuary_store *store, estuary_enrollment **out, EVP_PKEY **key,
+                                          estuary_error *err)
+{
+    return estuary_store_load_pending_with_key(store, NULL, out, key, err);
 }
 
 /* First out of the way in one step, then file by file. */

@@ -17,21 +17,26 @@ typedef struct reader {
     est_cmc_response *out;
 } reader;
 
+/* Unless memory was short when it was decoded: OpenSSL's queue knows. */
 static estuary_status malformed(estuary_error *err, const char *what)
 {
-    return est_fail(err, EST_PROTOCOL_CMC, "the server's CMC response is malformed: %s", what);
+    return est_fail_openssl(err, EST_PROTOCOL_CMC, "the server's CMC response is malformed: %s", what);
 }
 
-/* *out is owned by the caller; false when it does not fit or memory is short. */
-static bool copy_octets(const ASN1_OCTET_STRING *octets, uint8_t **out, size_t *len)
+/* Replaces *out, which is owned by the caller. */
+static estuary_status copy_octets(const ASN1_OCTET_STRING *octets, const char *what, uint8_t **out,
+                                  size_t *len, estuary_error *err)
 {
     size_t size = 0;
     if (!est_int_to_size(ASN1_STRING_length(octets), &size) || size == 0 || size > EST_CMC_TOKEN_MAX)
-        return false;
+        return malformed(err, what);
+    uint8_t *copy = OPENSSL_memdup(ASN1_STRING_get0_data(octets), size);
+    if (copy == NULL)
+        return est_fail_memory(err);
     OPENSSL_free(*out);
-    *out = OPENSSL_memdup(ASN1_STRING_get0_data(octets), size);
-    *len = *out == NULL ? 0 : size;
-    return *out != NULL;
+    *out = copy;
+    *len = size;
+    return ESTUARY_OK;
 }
 
 /* RFC 5272 6.6: what the request said must come back */
@@ -65,10 +70,10 @@ static estuary_status read_recipient_nonce(reader *r, const ASN1_TYPE *value, es
 
 static estuary_status read_sender_nonce(reader *r, const ASN1_TYPE *value, estuary_error *err)
 {
-    if (value->type != V_ASN1_OCTET_STRING || r->out->sender_nonce != NULL ||
-        !copy_octets(value->value.octet_string, &r->out->sender_nonce, &r->out->sender_nonce_len))
+    if (value->type != V_ASN1_OCTET_STRING || r->out->sender_nonce != NULL)
         return malformed(err, "its senderNonce");
-    return ESTUARY_OK;
+    return copy_octets(value->value.octet_string, "its senderNonce", &r->out->sender_nonce,
+                       &r->out->sender_nonce_len, err);
 }
 
 /* RFC 5272 6.1.3; false for what it does not define */
@@ -94,10 +99,11 @@ static estuary_status read_pend_info(est_cmc_response *out, const ASN1_TYPE *val
     estuary_status status = ESTUARY_OK;
     est_cmc_pend_info *info =
         (est_cmc_pend_info *)ASN1_TYPE_unpack_sequence(ASN1_ITEM_rptr(est_cmc_pend_info), value);
-    if (info == NULL || ASN1_TIME_to_tm(info->time, &tm) != 1 ||
-        !copy_octets(info->token, &out->pend_token, &out->pend_token_len))
+    if (info == NULL || ASN1_TIME_to_tm(info->time, &tm) != 1)
         status = malformed(err, "its pendInfo");
     else
+        status = copy_octets(info->token, "its pendInfo", &out->pend_token, &out->pend_token_len, err);
+    if (status == ESTUARY_OK)
         out->pend_time = timegm(&tm);
     ASN1_item_free((ASN1_VALUE *)info, ASN1_ITEM_rptr(est_cmc_pend_info));
     return status;
@@ -107,11 +113,14 @@ static estuary_status read_pend_info(est_cmc_response *out, const ASN1_TYPE *val
 static estuary_status read_extended(est_cmc_response *out, const ASN1_TYPE *value, estuary_error *err)
 {
     estuary_status status = ESTUARY_OK;
-    const ASN1_STRING *der = value->value.asn1_string;
-    const unsigned char *p = ASN1_STRING_get0_data(der), *end = p + ASN1_STRING_length(der);
     long len = 0;
     int tag = 0, class = 0;
     est_cmc_extended_fail *info = NULL;
+    /* the field is ANY: a NULL, a BOOLEAN or an OBJECT IDENTIFIER is no string */
+    if (value->type != V_ASN1_SEQUENCE && value->type != V_ASN1_OTHER)
+        return malformed(err, "its extendedFailInfo");
+    const ASN1_STRING *der = value->value.asn1_string;
+    const unsigned char *p = ASN1_STRING_get0_data(der), *end = p + ASN1_STRING_length(der);
     if (value->type == V_ASN1_SEQUENCE) {
         info =
             (est_cmc_extended_fail *)ASN1_TYPE_unpack_sequence(ASN1_ITEM_rptr(est_cmc_extended_fail), value);
@@ -352,9 +361,13 @@ estuary_status est_cmc_response_parse(const uint8_t *content, size_t len, const 
     estuary_status status = ESTUARY_OK;
     reader r = {
         .transaction = transaction, .nonce = nonce, .nonce_len = nonce_len, .certs = certs, .out = out};
+    est_cmc_pki_response *body = NULL;
     memset(out, 0, sizeof(*out));
     out->fail_info = -1;
-    est_cmc_pki_response *body = decode(content, len);
+    ERR_clear_error();  /* what malformed() finds there is of now */
+    if (nonce_len == 0) /* an empty one would match an empty answer */
+        EST_FAIL(EST_PROTOCOL_CMC_NONCE, "no CMC request was made that this could answer");
+    body = decode(content, len);
     if (body == NULL)
         EST_FAIL_OPENSSL(EST_PROTOCOL_CMC, NULL);
     EST_TRY(read_controls(&r, body, err));

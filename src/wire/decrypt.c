@@ -224,14 +224,46 @@ cleanup:
     return status;
 }
 
+/* RFC 7030 4.4.1.1, 4.4.1.2 */
+static const char *identifier_oid(const est_decrypt *decrypt)
+{
+    bool asymmetric = decrypt->method == EST_DECRYPT_RSA || decrypt->method == EST_DECRYPT_EC;
+    return asymmetric ? ASYMMETRIC_DECRYPT_KEY_ID : DECRYPT_KEY_ID;
+}
+
 estuary_status est_decrypt_add_attributes(const est_decrypt *decrypt, estuary_csr *csr, estuary_error *err)
 {
     if (decrypt->method == EST_DECRYPT_NONE)
         return ESTUARY_OK;
-    /* RFC 7030 4.4.1.1, 4.4.1.2 */
-    bool asymmetric = decrypt->method == EST_DECRYPT_RSA || decrypt->method == EST_DECRYPT_EC;
-    estuary_status status =
-        est_csr_put_attribute(csr, asymmetric ? ASYMMETRIC_DECRYPT_KEY_ID : DECRYPT_KEY_ID,
-                              V_ASN1_OCTET_STRING, decrypt->id, decrypt->id_len, err);
+    estuary_status status = est_csr_put_attribute(csr, identifier_oid(decrypt), V_ASN1_OCTET_STRING,
+                                                  decrypt->id, decrypt->id_len, err);
     return status == ESTUARY_OK ? put_capabilities(decrypt, csr, err) : status;
+}
+
+static bool names_the_recipient(X509_ATTRIBUTE *attribute, const est_decrypt *decrypt)
+{
+    const ASN1_TYPE *value =
+        X509_ATTRIBUTE_count(attribute) == 1 ? X509_ATTRIBUTE_get0_type(attribute, 0) : NULL;
+    size_t len = 0;
+    if (value == NULL || ASN1_TYPE_get(value) != V_ASN1_OCTET_STRING ||
+        !est_int_to_size(ASN1_STRING_length(value->value.octet_string), &len) || len != decrypt->id_len)
+        return false;
+    return len == 0 || memcmp(ASN1_STRING_get0_data(value->value.octet_string), decrypt->id, len) == 0;
+}
+
+bool est_decrypt_is_asked_for(const est_decrypt *decrypt, const X509_REQ *request)
+{
+    bool found = false;
+    for (int i = 0; i < X509_REQ_get_attr_count(request); i++) {
+        char oid[64] = "";
+        X509_ATTRIBUTE *attribute = X509_REQ_get_attr(request, i);
+        (void)OBJ_obj2txt(oid, sizeof(oid), X509_ATTRIBUTE_get0_object(attribute), 1);
+        if (strcmp(oid, DECRYPT_KEY_ID) != 0 && strcmp(oid, ASYMMETRIC_DECRYPT_KEY_ID) != 0)
+            continue;
+        if (found || decrypt->method == EST_DECRYPT_NONE || strcmp(oid, identifier_oid(decrypt)) != 0 ||
+            !names_the_recipient(attribute, decrypt))
+            return false;
+        found = true;
+    }
+    return found == (decrypt->method != EST_DECRYPT_NONE);
 }

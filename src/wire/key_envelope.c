@@ -12,6 +12,9 @@
 
 #define ITERATIONS_MAX 2000000 /* of PBKDF2: the server chooses, we compute */
 #define NAME_SIZE      64
+#define GCM_NONCE_LEN  12 /* RFC 5084 3.2 */
+#define GCM_TAG_MIN    12
+#define GCM_TAG_MAX    16
 
 typedef STACK_OF(ASN1_TYPE) elements;
 
@@ -126,6 +129,13 @@ static const int aes[] = {NID_aes_128_cbc, NID_aes_192_cbc, NID_aes_256_cbc,
                           NID_aes_128_gcm, NID_aes_192_gcm, NID_aes_256_gcm};
 static const int aes_cbc[] = {NID_aes_128_cbc, NID_aes_192_cbc, NID_aes_256_cbc};
 static const int aes_wrap[] = {NID_id_aes128_wrap, NID_id_aes192_wrap, NID_id_aes256_wrap};
+static const int aes_gcm[] = {NID_aes_128_gcm, NID_aes_192_gcm, NID_aes_256_gcm};
+/* With SHA-1 is what OpenSSL's CMS sends unless told otherwise; a key derivation needs no collision
+ * resistance.
+ */
+static const int agreements[] = {
+    NID_dhSinglePass_stdDH_sha1kdf_scheme, NID_dhSinglePass_stdDH_sha256kdf_scheme,
+    NID_dhSinglePass_stdDH_sha384kdf_scheme, NID_dhSinglePass_stdDH_sha512kdf_scheme};
 static const int transports[] = {NID_rsaEncryption, NID_rsaesOaep};
 
 /* By name: "what is wrong with des-ede3-cbc" is the next question. */
@@ -176,11 +186,50 @@ static estuary_status check_inner_algorithm(const X509_ALGOR *outer, const int *
     return status;
 }
 
+/* RFC 5084 3.2: SEQUENCE { nonce OCTET STRING, ICVlen INTEGER DEFAULT 12 } */
+static bool is_gcm_sound(const elements *parameters)
+{
+    const ASN1_TYPE *nonce = element(parameters, 0), *tag = element(parameters, 1);
+    int64_t len = GCM_TAG_MIN;
+    if (nonce == NULL || sk_ASN1_TYPE_num(parameters) > 2 || ASN1_TYPE_get(nonce) != V_ASN1_OCTET_STRING ||
+        ASN1_STRING_length(nonce->value.octet_string) != GCM_NONCE_LEN)
+        return false;
+    if (tag != NULL &&
+        (ASN1_TYPE_get(tag) != V_ASN1_INTEGER || ASN1_INTEGER_get_int64(&len, tag->value.integer) != 1))
+        return false;
+    return len >= GCM_TAG_MIN && len <= GCM_TAG_MAX;
+}
+
+/* An oversized nonce overran a buffer of older libcrypto (CVE-2025-15467), so it does not get there. */
+static estuary_status check_gcm(const X509_ALGOR *algorithm, estuary_error *err)
+{
+    const ASN1_OBJECT *object = NULL;
+    const void *value = NULL;
+    int type = V_ASN1_UNDEF;
+    elements *parameters = NULL;
+    X509_ALGOR_get0(&object, &type, &value, algorithm);
+    if (!is_one_of(OBJ_obj2nid(object), aes_gcm, sizeof(aes_gcm) / sizeof(aes_gcm[0])))
+        return ESTUARY_OK;
+    if (type == V_ASN1_SEQUENCE) {
+        const unsigned char *p = ASN1_STRING_get0_data(value);
+        parameters = d2i_ASN1_SEQUENCE_ANY(NULL, &p, ASN1_STRING_length(value));
+    }
+    bool sound = is_gcm_sound(parameters);
+    free_elements(parameters);
+    return sound
+               ? ESTUARY_OK
+               : est_fail_openssl(err, EST_PROTOCOL_KEY_CIPHER,
+                                  "the nonce or tag of the private key's encryption is not of a size that is "
+                                  "accepted (RFC 5084 3.2)");
+}
+
 static estuary_status check_content(const elements *fields, int recipients, estuary_error *err)
 {
     elements *content = open_value(element(fields, recipients + 1), false);
     X509_ALGOR *algorithm = read_algorithm(element(content, 1));
     estuary_status status = CHECK_ALGORITHM(algorithm, aes, "the encryption");
+    if (status == ESTUARY_OK)
+        status = check_gcm(algorithm, err);
     X509_ALGOR_free(algorithm);
     free_elements(content);
     return status;
@@ -291,6 +340,7 @@ static estuary_status check_agreement(CMS_RecipientInfo *recipient, const est_de
                                           &issuer, &serial) != 1 ||
         CMS_RecipientInfo_kari_get0_alg(recipient, &algorithm, NULL) != 1)
         EST_TRY(refuse_envelope(err));
+    EST_TRY(CHECK_ALGORITHM(algorithm, agreements, "the key agreement"));
     EST_TRY(check_inner_algorithm(algorithm, aes_wrap, sizeof(aes_wrap) / sizeof(aes_wrap[0]),
                                   "the key agreement", err));
     EST_TRY(check_identity(key_id, issuer, serial, decrypt, err));

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define KEY_PACKAGE  "2.16.840.1.101.2.1.2.78.5" /* RFC 5958 3: id-ct-KP-aKeyPackage */
-#define KEY_BITS_MAX 16384
+#define KEY_BITS_MAX 8192 /* the check of a larger RSA key takes longer than anybody waits */
 #define TAG_BROKEN   0x80 /* of ASN1_get_object() */
 
 typedef struct tlv {
@@ -143,6 +143,16 @@ static bool decrypt(CMS_ContentInfo *cms, const est_decrypt *how, BIO *out)
     return CMS_decrypt(cms, how->key, NULL, NULL, out, CMS_BINARY) == 1;
 }
 
+/* OpenSSL's reason ("bad decrypt") would tell where it went wrong; a word of our own (a token's PIN) stays.
+ */
+static estuary_status undecryptable(estuary_error *err)
+{
+    estuary_status status = est_fail_openssl(err, EST_PROTOCOL_KEY_DECRYPT, NULL);
+    if (status == ESTUARY_E_PROTOCOL)
+        est_error_set_detail(err, "%s", "");
+    return status;
+}
+
 static estuary_status open_envelope(const uint8_t *der, size_t len, const est_decrypt *how, BIO *plain,
                                     estuary_error *err)
 {
@@ -153,7 +163,7 @@ static estuary_status open_envelope(const uint8_t *der, size_t len, const est_de
         EST_FAIL_OPENSSL(EST_PROTOCOL_KEY_ENVELOPE, NULL);
     EST_TRY(est_key_envelope_check(cms, der, len, how, err));
     if (!decrypt(cms, how, plain))
-        EST_FAIL_OPENSSL(EST_PROTOCOL_KEY_DECRYPT, NULL);
+        EST_TRY(undecryptable(err));
 
 cleanup:
     CMS_ContentInfo_free(cms);
@@ -235,8 +245,8 @@ static estuary_status read_signed_data(const uint8_t *der, size_t len, CMS_Conte
     CMS_ContentInfo *cms =
         first_tag(der, len) == V_ASN1_INTEGER ? read_wrapped(der, len) : read_cms(der, len);
     if (cms == NULL)
-        return est_fail_openssl(
-            err, is_unsigned_key(der, len) ? EST_PROTOCOL_KEY_UNSIGNED : EST_PROTOCOL_KEY_DECRYPT, NULL);
+        return is_unsigned_key(der, len) ? est_fail_openssl(err, EST_PROTOCOL_KEY_UNSIGNED, NULL)
+                                         : undecryptable(err);
     if (OBJ_obj2nid(CMS_get0_type(cms)) != NID_pkcs7_signed ||
         sk_CMS_SignerInfo_num(CMS_get0_SignerInfos(cms)) != 1) {
         est_key_package_free(cms);
@@ -278,7 +288,7 @@ estuary_status est_key_package_open(const uint8_t *der, size_t len, const est_de
         EST_FAIL_OPENSSL(EST_MEMORY, NULL);
     EST_TRY(open_envelope(der, len, how, plain, err));
     if (!est_int_to_size(BIO_get_mem_data(plain, &text), &size) || size == 0)
-        EST_FAIL_OPENSSL(EST_PROTOCOL_KEY_DECRYPT, NULL);
+        EST_TRY(undecryptable(err));
     EST_TRY(read_signed_data((const uint8_t *)text, size, &cms, err));
     EST_TRY(read_package(cms, key, err));
     *signed_data = cms;

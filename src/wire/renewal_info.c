@@ -58,8 +58,10 @@ estuary_status estuary_renewal_info_id(const X509 *certificate, char **out, estu
         EST_FAIL(EST_CERT_NO_KEY_ID, NULL);
     EST_TRY(serial_content(certificate, &der, &serial, &serial_len, err));
     text = est_alloc((key_len + 2) / 3 * 4 + 1 + (serial_len + 2) / 3 * 4 + 1);
-    if (text == NULL)
-        EST_TRY(est_fail_memory(err));
+    if (text == NULL) {
+        status = est_fail_memory(err);
+        goto cleanup;
+    }
     size_t used = to_base64url(ASN1_STRING_get0_data(key), key_len, text);
     text[used++] = '.';
     (void)to_base64url(serial, serial_len, text + used);

@@ -90,6 +90,8 @@ estuary_status est_decrypt_set_secret(est_decrypt *decrypt, est_decrypt_method m
                                       size_t id_len, const estuary_secret *secret, estuary_error *err);
 /* DecryptKeyIdentifier or AsymmetricDecryptKeyIdentifier, and SMIMECapabilities. */
 estuary_status est_decrypt_add_attributes(const est_decrypt *decrypt, estuary_csr *csr, estuary_error *err);
+/* The request asks for this method's kind and identifier, and for nothing else of the sort. */
+bool est_decrypt_is_asked_for(const est_decrypt *decrypt, const X509_REQ *request);
 
 /* key_envelope.c: the outer CMS message, before anything is decrypted */
 
@@ -159,6 +161,8 @@ estuary_csr *est_csr_dup(const estuary_csr *csr); /* NULL when memory is short *
 estuary_status est_csr_put_attribute(estuary_csr *csr, const char *oid, int type, const uint8_t *value,
                                      size_t len, estuary_error *err);
 /* Over its DER: X509_REQ_dup() of OpenSSL 3.0 crashes when memory runs short. NULL on failure. */
+int est_request_encode(const X509_REQ *request,
+                       unsigned char **der); /* -1; *der is freed with OPENSSL_free() */
 X509_REQ *est_request_dup(const X509_REQ *request);
 /* true when the request carries ChangeSubjectName (RFC 6402 2.8). */
 bool est_request_changes_subject(const X509_REQ *request);

@@ -233,6 +233,8 @@ static void check_row(const row *r, int http_status)
                  estuary_error_message(s.err), estuary_error_detail(s.err));
     assert_int_equal(next, r->next);
     assert_int_equal(estuary_enrollment_cmc_status(e), r->status);
+    /* only what was refused by somebody we believe is made anew */
+    assert_int_equal(e->cmc->message == NULL, r->status > ESTUARY_CMC_PARTIAL);
     if (r->words != NULL && strstr(estuary_error_message(s.err), r->words) == NULL)
         fail_msg("%s: %s", r->file, estuary_error_message(s.err));
     if (next == ESTUARY_NEXT_DONE) {

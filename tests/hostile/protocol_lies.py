@@ -97,7 +97,7 @@ class Rows:
             "keygen-weak-key": row(PLAIN, "cert.weak-key", "RSA keys need at least", "certificate", 9, counts=False),
             "keygen-bad-signature": row(TO_EC, "protocol.key-signature", "over the private key does not verify"),
             "keygen-no-signer": row(TO_EC, "protocol.key-unsigned", "is not signed", counts=False),
-            "keygen-stranger-signer": row(TO_EC, "protocol.key-signer", "Somebody's CA"),
+            "keygen-stranger-signer": row(TO_EC, "protocol.key-signer", "neither the issuing CA", counts=False),
             "keygen-device-signer": row(TO_EC, "protocol.key-signer", "neither the issuing CA"),
             "keygen-expired-signer": row(TO_EC, "protocol.key-signer", "expired on"),
             "keygen-sha1-signature": row(TO_EC, "protocol.key-signature", "with a weak digest"),
@@ -126,7 +126,7 @@ class Rows:
             "multipart-wrong-encoding": row(PLAIN, "protocol.multipart-encoding", "than base64"),
             "multipart-binary": row(PLAIN, "protocol.binary", "raw DER where", counts=False),  # der-body
             "multipart-key-garbage": row(PLAIN, "protocol.base64", "is not base64", counts=False),
-            "multipart-certificate-garbage": row(PLAIN, "protocol.base64", "is not base64", counts=False),
+            "multipart-certificate-garbage": row(PLAIN, "protocol.base64-padding", "has a '=' too many", counts=False),
             "multipart-empty-key": row(PLAIN, "protocol.empty", "a part of the server's answer is empty"),
             "multipart-long-part-header": row(PLAIN, "protocol.multipart-header-size", "more header data"),
             "multipart-many-part-headers": row(PLAIN, "protocol.multipart-header-size", "more header data", counts=False),
@@ -175,7 +175,7 @@ class Rows:
             "rollover-not-ca": trust("invalid-ca", "\"CN=Estuary Lab Root CA", counts=False),  # not-ca-intermediate
             "rollover-weak-signature": trust("weak-signature", "weak digest", counts=False),  # tls-sha1-signature
             "rollover-missing": trust("unknown-issuer", "\"CN=Estuary Lab Root CA,O=Estuary Lab\", is neither"),
-            "rollover-not-sent": trust("new-root", "vouch for but do not hold yet"),
+            "rollover-not-sent": trust("unknown-issuer", "is neither", counts=False),  # as rollover-missing
         }
 
     def ask(self, work, name):

@@ -13,7 +13,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from harness import (ROOT, Estuary, Lab, case, cases_from, check, check_equal, check_in, check_not_in, main,  # noqa: E402
                      make_ca, password_file, program, run, snapshot, wait_until)
 
-COMMANDS = ["bootstrap", "cacerts", "csrattrs", "csr", "enroll", "reenroll", "verify", "version"]
+COMMANDS = ["bootstrap", "cacerts", "csrattrs", "csr", "enroll", "reenroll", "serverkeygen", "fullcmc", "verify",
+            "version"]
 SECRET = "hunter2-do-not-show"
 NOWHERE = "https://localhost:9"     # the discard port: nobody listens
 
@@ -245,6 +246,14 @@ def version():
     check(re.fullmatch(r"\d+\.\d+\.\d+", result["version"]), "version")
     check_in("OpenSSL 3", result["openssl"])
     check(re.match(r"\d+\.\d+", result["libcurl"]), "libcurl")
+
+
+@case("--cache is accepted, and has no effect yet")
+def cache(tmp):
+    folder, root = tmp / "cache", make_ca(tmp / "ca").cert
+    est().json("verify", root, "--trust", root, "--cache", folder, code=None)
+    est().json("version", "--cache", folder, code=0)
+    check(not folder.exists(), "the folder was made")
 
 
 @case("an output that cannot be written is a failure")

@@ -9,7 +9,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from common import Alice, check_folder, estuary, lab, server  # noqa: E402
 from harness import (ROOT, case, check, check_equal, check_in, main, make_key, need, openssl)  # noqa: E402
 
-COMMANDS = ("bootstrap", "cacerts", "csrattrs", "csr", "enroll", "reenroll", "verify", "version")
+COMMANDS = ("bootstrap", "cacerts", "csrattrs", "csr", "enroll", "reenroll", "serverkeygen", "fullcmc", "verify",
+            "version")
 NOWHERE = "https://localhost:1"
 
 
@@ -106,7 +107,7 @@ def exit_codes(tmp):
                     ["operation"], "simpleenroll", "0 again")
         key.chmod(0o644)
         check_equal(enroll("--key", key, code=11)["error"]["code"], "key.permissions", "11")
-        check_equal(enroll("--key", "pkcs11:object=x", code=12)["error"]["category"], "unsupported", "12")
+        check_equal(enroll("--revocation", "hard", code=12)["error"]["category"], "unsupported", "12")
         check_equal(est.json("version", "--fips", code=12)["error"]["code"], "unsupported.fips", "12 for FIPS")
     for misbehaviour, more, code, name in (("500", (), 8, "server"), ("not-cms", (), 8, "protocol"),
                                            ("wrong-subject", ("--subject", "CN=y"), 9, "certificate"),
@@ -123,14 +124,15 @@ def json_shapes(tmp):
     key = make_key(tmp / "k.pem")
     with lab() as ca:
         answer = est.json("cacerts", *server(ca), code=0)
-        check_equal(set(answer.json), {"certificates", "output", "anchors_pem"}, "names of cacerts")
+        check_equal(set(answer.json), {"certificates", "output", "anchors_pem", "recovered"}, "names of cacerts")
         check_equal([set(c) for c in answer["certificates"]],
                     [{"subject", "issuer", "serial", "not_before", "not_after", "fingerprint", "role"}] * 2, "rows")
         answer = est.json("cacerts", *server(ca), "-o", tmp / "ca.pem", code=0)
         check_equal(answer["output"], str(tmp / "ca.pem"), "output")
         check_equal((tmp / "ca.pem").read_text().count("BEGIN CERTIFICATE"), 2, "certificates in the file")
         answer = est.json("csrattrs", *server(ca), code=0)
-        check_equal(answer.json, {"attributes": [], "wants_binding": False, "key_algorithm": ""}, "csrattrs")
+        check_equal(answer.json, {"attributes": [], "template": False, "wants_binding": False, "key_algorithm": ""},
+                    "csrattrs")
         answer = est.json("verify", ca.dir / "issuing.pem", "--trust", ca.anchors, code=9)
         check_equal(set(answer.json) >= {"error", "findings"}, True, "names of verify that fails")
         check_equal([f["state"] for f in answer["findings"] if f["check"] == "ca"], ["fail"], "finding about CA")

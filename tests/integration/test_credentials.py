@@ -113,7 +113,7 @@ def wrong(tmp, scheme, statuses):
                           "CN=device", "--out", tmp / "out", code=6)
         check_equal(answer["error"]["code"], "auth.refused", "code")
         check_equal(answer["error"]["http_status"], 401, "http_status")
-        check_equal([(r["operation"], r["status"]) for r in ca.access_log()],
+        check_equal([(r["operation"], r["status"]) for r in posts(ca)],
                     [("simpleenroll", status) for status in statuses], "requests")
         check_equal(snapshot(tmp), before, "files")
 
@@ -129,7 +129,7 @@ def wrong_preemptive(tmp):
     with lab(*alice.lab, "--auth", "basic") as ca:
         est("enroll", *server(ca), "--user", "alice", "--password", f"file:{no}", "--preemptive-auth", "--subject",
             "CN=device", "--out", tmp / "out", code=6)
-        check_equal([r["authorization"] for r in ca.access_log()], [True], "requests")
+        check_equal([r["authorization"] for r in posts(ca)], [True], "requests")
 
 
 # 7030-3.2.3-4
@@ -139,16 +139,16 @@ def refusals(tmp):
     with lab(*alice.lab) as ca:
         answer = est.json("enroll", *server(ca), "--subject", "CN=device", "--out", tmp / "out", code=6)
         check_equal(answer["error"]["code"], "auth.required", "code")
-        check_equal(len(ca.access_log()), 1, "requests")
+        check_equal(len(posts(ca)), 1, "requests")
     for name, code in (("403", "auth.forbidden"), ("401-no-challenge", "auth.no-challenge"),
                        ("401-unknown-scheme", "auth.scheme"), ("401-ntlm", "auth.scheme")):
         with lab(*alice.lab, "--misbehave", f"{name}@simpleenroll") as ca:
             answer = est.json(*request(ca, alice, tmp / "out"), code=6)
             check_equal(answer["error"]["code"], code, name)
-            check_equal([r["authorization"] for r in ca.access_log()], [False], f"requests for {name}")
+            check_equal([r["authorization"] for r in posts(ca)], [False], f"requests for {name}")
     with lab(*alice.lab, "--misbehave", "401-loop@simpleenroll") as ca:
         est(*request(ca, alice, tmp / "out"), code=6)
-        check_equal(len(ca.access_log()), 2, "requests of a loop")
+        check_equal(len(posts(ca)), 2, "requests of a loop")
     check(not (tmp / "out").exists() and not (tmp / "out.pending").exists(), "nothing written")
 
 

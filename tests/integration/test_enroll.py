@@ -44,7 +44,8 @@ def json_shape(tmp):
         answer = est.json("enroll", *server(ca), *alice.client, "--subject", "CN=device", "--out", out, code=0)
         check_equal(answer.err, "", "stderr")
         check_equal(set(answer.json), {"operation", "server", "label", "out", "certificate", "files", "key_algorithm",
-                                       "key_is_new", "resumed", "renew_at", "findings", "tls_version", "tls_cipher"},
+                                       "key_is_new", "resumed", "renew_at", "findings", "tls_version", "tls_cipher",
+                                       "channel_binding"},
                     "names")
         check_equal(set(answer["certificate"]), {"subject", "issuer", "serial", "not_before", "not_after",
                                                  "fingerprint"}, "names in certificate")
@@ -97,7 +98,7 @@ def never_asked(tmp):
     alice, est = Alice(tmp), estuary()
     with lab(*alice.lab, "--auth", "none") as ca:
         result = est("enroll", *server(ca), *alice.client, "--subject", "CN=device", "--out", tmp / "out", code=6)
-        check_equal([r["authorization"] for r in ca.access_log()], [False], "Authorization headers")
+        check_equal([r["authorization"] for r in ca.access_log()], [False, False], "Authorization headers")
         check(result.code == 6 and not (tmp / "out").exists(), "nothing written")
 
 

@@ -52,6 +52,14 @@ def wrong_password(tmp):
         check_equal(snapshot(out), {}, "the folder")
 
 
+@case("examples: SSLKEYLOGFILE, which libcurl honours: the file may appear, but no secret of a session gets there")
+def key_log(tmp):
+    secret, log = password_file(tmp), tmp / "keylog"
+    with Lab(program("estuary-lab"), "--user", f"alice:file:{secret}") as lab:
+        enroll(lab, tmp, secret, tmp / "device", env={"SSLKEYLOGFILE": log}, code=0)
+        check_equal(log.read_bytes() if log.exists() else b"", b"", "the key log")
+
+
 @case("examples: many enrols five devices at once, and says what failed")
 def many(tmp):
     secret = password_file(tmp)

@@ -5,8 +5,10 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from common import (Alice, check_folder, enrolled, estuary, key_of, lab, mode, pending_request, posts, server)  # noqa: E402
-from harness import (case, check, check_equal, check_in, main, openssl, snapshot)  # noqa: E402
+from common import (Alice, check_folder, enrolled, estuary, key_of, key_of_certificate, lab, mode,  # noqa: E402
+                    pending_request, posts, server)
+from harness import (case, check, check_equal, check_in, check_not_in, main, make_key, need, openssl,  # noqa: E402
+                     password_file, run, snapshot)
 
 
 def arguments(ca, alice, out, *more, subject="CN=device"):
@@ -180,6 +182,64 @@ def reenroll(tmp):
         check_equal(key_of(out / "key.pem"), key, "the key")
         check_equal(len({r["body_sha256"] for r in posts(ca) if r["operation"] == "simplereenroll"}), 1,
                     "different request bodies")
+
+
+@case("the caller's own key is not copied into DIR.pending: it is named again to resume; another one is refused")
+def own_key(tmp):
+    alice, est, out, own = Alice(tmp), estuary(), tmp / "out", tmp / "own.key"
+    pin = password_file(tmp, "a passphrase", name="pin")
+    openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-aes256", "-pass", f"file:{pin}",
+            "-out", own)
+    own.chmod(0o600)
+    make_key(tmp / "other.key")
+    with lab(*alice.lab, "--pending", "1") as ca:
+        command = arguments(ca, alice, out, "--key", own, "--pin", f"file:{pin}")
+        est(*command, code=7)
+        check_equal([p.name for p in (tmp / "out.pending").iterdir()], ["state.json"], "files in DIR.pending")
+        before, seen = snapshot(tmp), len(ca.access_log())
+        for name, other in (("key", ("--key", tmp / "other.key")), ("new key", ())):
+            answer = est.json(*arguments(ca, alice, out, *other), code=2)
+            check_equal(answer["error"]["code"], "config.pending-other", f"code for another {name}")
+        check_equal(snapshot(tmp), before, "files")
+        check_equal(len(ca.access_log()), seen, "requests")
+        est(*command, code=0)
+        check_folder(out, ca.anchors)
+        check_equal(key_of(out / "key.pem"), key_of(own, pin), "the key")
+        check_equal(len({r["body_sha256"] for r in posts(ca)}), 1, "different request bodies")
+
+
+TOKEN = "/usr/lib/softhsm/libsofthsm2.so"
+
+
+@case("a key in a token is enrolled, resumed and renewed; DIR names it in key.uri and holds no key")
+def token_key(tmp):
+    need("softhsm2-util")
+    alice, out, pin = Alice(tmp), tmp / "out", password_file(tmp, "1234-secret", name="pin")
+    (tmp / "tokens").mkdir()
+    conf = tmp / "softhsm.conf"
+    conf.write_text(f"directories.tokendir = {tmp}/tokens\nlog.level = ERROR\n")
+    env = {"SOFTHSM2_CONF": conf}
+    est, uri = estuary(env=env), f"pkcs11:token=t;object=k?module-path={TOKEN}"
+    make_key(tmp / "k.key")
+    run(["softhsm2-util", "--init-token", "--free", "--label", "t", "--pin", "1234-secret", "--so-pin", "so-12345"], env=env, code=0)
+    run(["softhsm2-util", "--import", tmp / "k.key", "--token", "t", "--label", "k", "--id", "01", "--pin", "1234-secret"],
+        env=env, code=0)
+    identity = ("--key", uri, "--pin", f"file:{pin}")
+    with lab(*alice.lab, "--pending", "1", "--retry-after", "1") as ca:
+        command = arguments(ca, alice, out, *identity)
+        est(*command, code=7)
+        check_equal([p.name for p in (tmp / "out.pending").iterdir()], ["state.json"], "files in DIR.pending")
+        answer = est.json(*command, code=0)
+        named = (out / "key.uri").read_text().strip()
+        check_in("object=k", named, "key.uri")
+        check_not_in("1234", named, "key.uri")
+        check_equal(answer["files"]["key"], named, "where the key is")
+        check_folder(out, ca.anchors, key="key.uri")
+        check_equal(key_of_certificate(out / "cert.pem"), key_of(tmp / "k.key"), "public key")
+        est("reenroll", *server(ca), "--cert", out / "cert.pem", "--key", named, "--pin", f"file:{pin}", "--same-key",
+            "--out", out, "--max-wait", "30", code=0)
+        check_folder(out, ca.anchors, key="key.uri")
+        check_equal((out / "key.uri").read_text().strip(), named, "key.uri after renewal")
 
 
 @case("a spoilt DIR.pending is refused with config.pending-state, and nothing is sent or removed")

@@ -95,6 +95,27 @@ def pending(tmp):
         check(not (tmp / "out.pending").exists(), "DIR.pending is gone")
 
 
+@case("pending: the key that decrypts is not copied into DIR.pending, which was made with it and needs it again")
+def pending_decrypt_key(tmp):
+    site, est, out = Site(tmp), estuary(), tmp / "out"
+    own, pin = tmp / "own.key", password_file(tmp, "a passphrase", name="pin")
+    openssl("ec", "-in", site.ec, "-aes256", "-passout", f"file:{pin}", "-out", own)
+    own.chmod(0o600)
+    make_key(tmp / "other.key")
+    with lab(*site.lab, "--pending", "1", "--retry-after", "1") as ca:
+        command = site.command(ca, "plain", out)
+        mine = (*command, "--decrypt-key", own, "--pin", f"file:{pin}")
+        est.json(*mine, code=7)
+        check_equal([p.name for p in (tmp / "out.pending").iterdir()], ["state.json"], "files in DIR.pending")
+        for other in (("--decrypt-key", tmp / "other.key"), ()):
+            check_equal(est.json(*command, *other, code=2)["error"]["code"], "config.pending-other", f"{other}")
+        answer = est.json(*mine, "--max-wait", "30", code=0)
+        check_equal((answer["resumed"], answer["key_protection"]), (True, "ec"), "answer")
+        check_folder(out, ca.anchors)
+        check_equal(len({r["body_sha256"] for r in ca.access_log() if r["method"] == "POST" and r["status"] != 401}), 1,
+                    "different request bodies")
+
+
 # form -> what the lab does wrong there, and the code of the error; "" for what it only does unusually
 WRONG = {
     "plain": {"keygen-wrong-key": "cert.key-differs", "keygen-garbage": "protocol.key-format",

@@ -68,6 +68,8 @@ typedef struct small_reply {
     int control;     /* another one, empty but for a NULL; 0: none */
     bool other_transaction, other_nonce, no_nonce, twice, trailing, no_attributes, weak_digest, omit_signer;
     bool two_values;
+    int other_type;    /* otherInfo is a lone value of this type; 0: by fail and token */
+    int second_status; /* of one more CMCStatusInfo, which has nothing else; 0: none */
 } small_reply;
 
 static inline ASN1_TYPE *small_type(int type, const void *bytes, int len)
@@ -111,6 +113,15 @@ static inline ASN1_TYPE *small_integer(long number)
     return value;
 }
 
+/* What ANY can hold besides strings. */
+static inline ASN1_TYPE *small_lone(int type)
+{
+    ASN1_TYPE *value = ASN1_TYPE_new();
+    void *content = type == V_ASN1_OBJECT ? OBJ_nid2obj(NID_sha256) : NULL;
+    ASN1_TYPE_set(value, type, type == V_ASN1_BOOLEAN ? value : content);
+    return value;
+}
+
 static inline void small_add_status(est_cmc_pki_response *out, const small_reply *how)
 {
     est_cmc_status_info *info = (est_cmc_status_info *)ASN1_item_new(ASN1_ITEM_rptr(est_cmc_status_info));
@@ -122,6 +133,8 @@ static inline void small_add_status(est_cmc_pki_response *out, const small_reply
     }
     if (how->fail >= 0)
         info->other = small_integer(how->fail);
+    if (how->other_type != 0)
+        info->other = small_lone(how->other_type);
     if (how->token != NULL) {
         unsigned char *der = NULL;
         est_cmc_pend_info *pend = (est_cmc_pend_info *)ASN1_item_new(ASN1_ITEM_rptr(est_cmc_pend_info));
@@ -168,6 +181,8 @@ static inline int small_pki_response(const small_pki_data *in, const small_reply
     ASN1_TYPE *transaction = small_control(in, EST_CMC_TRANSACTION_ID);
     if (how->status >= 0)
         small_add_status(out, how);
+    if (how->second_status != 0)
+        small_add_status(out, &(small_reply){.status = how->second_status, .fail = -1});
     if (how->published != NULL)
         small_add_published(out, how->published);
     if (how->control != 0)

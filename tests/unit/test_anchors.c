@@ -248,7 +248,8 @@ static void test_bootstrap(void **state)
     estuary_anchors_free(anchors);
     sk_X509_pop_free(certs, X509_free);
     certs = make_stack(stranger.cert, other.cert, middle.cert, NULL);
-    expect(est_anchors_from_bootstrap(certs, confirmed, time(NULL), &anchors, err), err, "protocol.cacerts-no-root");
+    expect(est_anchors_from_bootstrap(certs, confirmed, time(NULL), &anchors, err), err,
+           "protocol.cacerts-no-root");
     sk_X509_pop_free(certs, X509_free);
     sk_X509_pop_free(roots, X509_free);
     estuary_anchors_free(confirmed);

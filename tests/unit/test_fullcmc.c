@@ -304,6 +304,24 @@ static void answers(void **state)
         {"status 1", {.status = 1, .fail = -1}, "protocol.cmc-status", NULL, 0, false},
         {"status 8", {.status = 8, .fail = -1}, "protocol.cmc-status", NULL, 0, false},
         {"failed", {.status = 2, .fail = -1}, "server.cmc-failed", "does not say why", 0, true},
+        {"NULL for a reason",
+         {.status = 2, .fail = -1, .other_type = V_ASN1_NULL},
+         "protocol.cmc",
+         "extendedFailInfo",
+         0,
+         true},
+        {"BOOLEAN for a reason",
+         {.status = 2, .fail = -1, .other_type = V_ASN1_BOOLEAN},
+         "protocol.cmc",
+         "extendedFailInfo",
+         0,
+         true},
+        {"an OID for a reason",
+         {.status = 2, .fail = -1, .other_type = V_ASN1_OBJECT},
+         "protocol.cmc",
+         "extendedFailInfo",
+         0,
+         true},
         {"failed, in its own number",
          {.status = 2, .fail = 1234},
          "server.cmc-failed",
@@ -507,6 +525,97 @@ static void ready_state_takes_the_secret_again(void **state)
     estuary_enrollment_free(after);
 }
 
+static estuary_status request_again(estuary_enrollment *e, const char *hashed)
+{
+    const estuary_http_request *request = NULL;
+    estuary_exchange *x = small_exchange(&s, ESTUARY_OP_FULLCMC, e, NULL);
+    estuary_error_clear(s.err);
+    estuary_status status = estuary_exchange_request(x, NULL, 0, &request, s.err);
+    if (status == ESTUARY_OK) {
+        small_pki_data in = small_pki_data_read(request);
+        check_proof(&in, hashed);
+        small_pki_data_free(&in);
+    }
+    estuary_exchange_free(x);
+    return status;
+}
+
+/* A mistyped secret can be put right, here and after a restart; a message without the proof never leaves. */
+static void a_refusal_takes_another_secret(void **state)
+{
+    static const int http_statuses[] = {200, 403};
+    (void)state;
+    estuary_secret *secret = NULL;
+    assert_ok(estuary_secret_new(SECRET, strlen(SECRET), &secret, s.err), s.err);
+    for (size_t i = 0; i < COUNT_OF(http_statuses); i++) {
+        estuary_next next;
+        estuary_enrollment *e = enroll(&(options){.identity = "d", .secret = "mistyped, but long enough"});
+        small_reply lie = {.status = 2, .fail = 7, .signer = stranger, .key = ra_key};
+        assert_int_not_equal(step(e, &lie, http_statuses[i], &next), ESTUARY_OK);
+        assert_non_null(e->cmc->message); /* nobody we believe has said a word */
+        small_reply how = {.status = 2, .fail = 7, .signer = ra, .key = ra_key};
+        assert_failed(step(e, &how, http_statuses[i], &next), s.err, "auth.cmc-identity");
+        char *text = saved(e);
+        assert_null(strstr(text, "\"message\""));
+        assert_non_null(strstr(text, "\"proof\": true"));
+        estuary_enrollment *after = loaded(text);
+        assert_int_equal(request_again(after, NULL), ESTUARY_E_USAGE);
+        assert_string_equal(estuary_error_code(s.err), "usage.argument");
+        assert_non_null(strstr(estuary_error_message(s.err), "needs the shared secret again"));
+        assert_ok(estuary_enrollment_set_cmc_secret(after, "d", secret, s.err), s.err);
+        assert_ok(request_again(after, SECRET "d"), s.err);
+        assert_ok(estuary_enrollment_set_cmc_secret(e, "d", secret, s.err), s.err);
+        assert_ok(request_again(e, SECRET "d"), s.err);
+        est_free(text);
+        estuary_enrollment_free(e);
+        estuary_enrollment_free(after);
+    }
+    estuary_secret_free(secret);
+}
+
+/* RFC 5272 6.1: the worst status counts, and the token of a better one is not asked with */
+static void pending_and_failed_is_failed(void **state)
+{
+    (void)state;
+    estuary_next next;
+    estuary_enrollment *e = enroll(&(options){.signer = true});
+    small_reply how = {.status = 3,
+                       .fail = -1,
+                       .token = "token",
+                       .time = "20991231235959Z",
+                       .second_status = 2,
+                       .signer = ra,
+                       .key = ra_key};
+    assert_failed(step(e, &how, 200, &next), s.err, "server.cmc-failed");
+    assert_int_equal(estuary_enrollment_cmc_status(e), ESTUARY_CMC_FAILED);
+    assert_null(e->cmc->pend_token);
+    assert_int_equal(e->cmc->pend_token_len, 0);
+    estuary_enrollment_free(e);
+}
+
+/* RFC 5272 6.6: a nonce of no bytes would match whatever has none */
+static void an_empty_nonce_answers_nothing(void **state)
+{
+    (void)state;
+    const estuary_http_request *request = NULL;
+    unsigned char *der = NULL;
+    est_cmc_response values;
+    estuary_enrollment *e = enroll(&(options){.signer = true});
+    estuary_exchange *x = small_exchange(&s, ESTUARY_OP_FULLCMC, e, NULL);
+    assert_ok(estuary_exchange_request(x, NULL, 0, &request, s.err), s.err);
+    small_pki_data in = small_pki_data_read(request);
+    ASN1_OCTET_STRING *nonce = small_control(&in, EST_CMC_SENDER_NONCE)->value.octet_string;
+    assert_int_equal(ASN1_STRING_set(nonce, "", 0), 1);
+    int len = small_pki_response(&in, &(small_reply){OK}, &der);
+    assert_failed(
+        est_cmc_response_parse(der, (size_t)len, e->cmc->transaction, e->cmc->nonce, 0, NULL, &values, s.err),
+        s.err, "protocol.cmc-nonce");
+    OPENSSL_free(der);
+    small_pki_data_free(&in);
+    estuary_exchange_free(x);
+    estuary_enrollment_free(e);
+}
+
 static void broken_states(void **state)
 {
     static const struct {
@@ -518,6 +627,9 @@ static void broken_states(void **state)
         {"\"transaction\": \"", "\"transaction\": \"!"},
         {"\"nonce\": \"", "\"nonce\": \"QUJD"},
         {"\"pend_token\": \"", "\"pend_token\": 1, \"x\": \""},
+        {"\"body\"", "\"proof\": false, \"body\""},
+        {"\"body\"", "\"proof\": \"yes\", \"body\""},
+        {"\"nonce\": \"", "\"message\": \"QUJD\", \"x\": \""},
     };
     (void)state;
     estuary_next next;
@@ -707,6 +819,9 @@ int main(void)
         cmocka_unit_test(pending_is_resumed),
         cmocka_unit_test(same_bytes_after_202),
         cmocka_unit_test(ready_state_takes_the_secret_again),
+        cmocka_unit_test(a_refusal_takes_another_secret),
+        cmocka_unit_test(pending_and_failed_is_failed),
+        cmocka_unit_test(an_empty_nonce_answers_nothing),
         cmocka_unit_test(broken_states),
         cmocka_unit_test(published_anchors),
         cmocka_unit_test(usage),

@@ -275,6 +275,86 @@ static void iterations(void **state)
     est_decrypt_clear(&how);
 }
 
+static void bend(small_bytes *der, const char *pattern, size_t len, size_t at, unsigned char to)
+{
+    bool found = false;
+    for (size_t i = 0; !found && i + len < der->len; i++) {
+        found = memcmp(der->data + i, pattern, len) == 0;
+        if (found)
+            der->data[i + at] = to;
+    }
+    assert_true(found);
+}
+
+/* RFC 5084 3.2: the nonce has 12 bytes, the tag 12 to 16; nothing else reaches libcrypto (CVE-2025-15467). */
+static void gcm_parameters(void **state)
+{
+    fixture *f = *state;
+    /* SEQUENCE { OCTET STRING of 12 bytes, INTEGER 16 } */
+    static const struct {
+        size_t at;
+        unsigned char to;
+        const char *code; /* NULL: fine */
+    } rows[] = {
+        {3, 15, "protocol.key-cipher"},    /* a nonce that takes the tag's size in */
+        {2, 0x0c, "protocol.key-cipher"},  /* no OCTET STRING */
+        {18, 11, "protocol.key-cipher"},   /* too short a tag */
+        {18, 17, "protocol.key-cipher"},   /* too long a one */
+        {18, 0xff, "protocol.key-cipher"}, /* -1 */
+        {16, 0x04, "protocol.key-cipher"}, /* no INTEGER */
+        {18, 15, NULL},                    /* as it may be */
+    };
+    est_decrypt how;
+    ask(f, EST_DECRYPT_KEK, false, &how);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        small_bytes der = sealed(f, EVP_aes_256_gcm(), &(small_recipient){.kek = KEK, .id = "k1"}, 1, true);
+        assert_opens(f, &der, &how);
+        bend(&der, "\x30\x11\x04\x0c", 4, rows[i].at, rows[i].to);
+        if (rows[i].code == NULL)
+            assert_opens(f, &der, &how);
+        else
+            assert_refused(f, &der, &how, rows[i].code);
+        OPENSSL_free(der.data);
+    }
+    est_decrypt_clear(&how);
+}
+
+/* RFC 5753 7.1.4: the cofactor and one-pass MQV schemes were not offered. */
+static void agreement_schemes(void **state)
+{
+    fixture *f = *state;
+    est_decrypt how;
+    ask(f, EST_DECRYPT_EC, false, &how);
+    static const unsigned char others[] = {0x03, 0x10}; /* cofactorDH and mqvSinglePass with SHA-1 */
+    for (size_t i = 0; i < COUNT_OF(others); i++) {
+        small_bytes der =
+            sealed(f, EVP_aes_256_cbc(), &(small_recipient){.certificate = f->ec_cert}, 1, true);
+        assert_opens(f, &der, &how);
+        bend(&der, "\x06\x09\x2b\x81\x05\x10\x86\x48\x3f\x00\x02", 11, 10, others[i]);
+        assert_refused(f, &der, &how, "protocol.key-cipher");
+        OPENSSL_free(der.data);
+    }
+    est_decrypt_clear(&how);
+}
+
+/* One sentence for all of it: nothing in the error says how far the decryption came. */
+static void no_oracle(void **state)
+{
+    fixture *f = *state;
+    est_decrypt how;
+    ask(f, EST_DECRYPT_RSA, false, &how);
+    const small_recipient wrong = {.certificate = f->other_rsa_cert, .by_issuer = true};
+    const EVP_CIPHER *const ciphers[] = {EVP_aes_256_cbc(), EVP_aes_128_gcm()};
+    for (size_t i = 0; i < COUNT_OF(ciphers); i++) {
+        small_bytes der = sealed(f, ciphers[i], &wrong, 1, true);
+        assert_refused(f, &der, &how, "protocol.key-decrypt");
+        assert_string_equal(estuary_error_detail(f->err), "");
+        assert_int_equal(ERR_peek_error(), 0);
+        OPENSSL_free(der.data);
+    }
+    est_decrypt_clear(&how);
+}
+
 static small_bytes seal_for_kek(const small_bytes *inner)
 {
     return small_encrypt(inner, EVP_aes_256_gcm(), &(small_recipient){.kek = KEK, .id = "k1"}, 1);
@@ -481,6 +561,45 @@ static void halves(void **state)
     OPENSSL_free(b.data);
 }
 
+/* An RSA key of so many bytes that is none: whoever tests its numbers for it is busy for a minute. */
+static small_bytes huge_rsa(size_t bytes)
+{
+    static const unsigned char head[] =
+        "\x02\x01\x00\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05";
+    small_bytes number = {OPENSSL_malloc(bytes), bytes}, body = {OPENSSL_malloc(bytes + 64), 3}, all = {0};
+    memset(number.data, 0x7f, bytes);
+    small_bytes n = small_wrap(V_ASN1_INTEGER, V_ASN1_UNIVERSAL, &number);
+    n.data[0] = V_ASN1_INTEGER; /* not constructed */
+    memcpy(body.data, "\x02\x01\x00", 3);
+    memcpy(body.data + body.len, n.data, n.len);
+    body.len += n.len;
+    for (int i = 0; i < 7; i++, body.len += 3)
+        memcpy(body.data + body.len, "\x02\x01\x03", 3);
+    small_bytes rsa = small_wrap(V_ASN1_SEQUENCE, V_ASN1_UNIVERSAL, &body);
+    small_bytes octets = small_wrap(V_ASN1_OCTET_STRING, V_ASN1_UNIVERSAL, &rsa);
+    octets.data[0] = V_ASN1_OCTET_STRING;
+    all.data = OPENSSL_malloc(sizeof(head) + octets.len);
+    memcpy(all.data, head, sizeof(head));
+    memcpy(all.data + sizeof(head), octets.data, octets.len);
+    all.len = sizeof(head) + octets.len;
+    small_bytes out = small_wrap(V_ASN1_SEQUENCE, V_ASN1_UNIVERSAL, &all);
+    small_bytes *used[] = {&number, &body, &n, &rsa, &octets, &all};
+    for (size_t i = 0; i < COUNT_OF(used); i++)
+        OPENSSL_free(used[i]->data);
+    return out;
+}
+
+static void huge_key(void **state)
+{
+    fixture *f = *state;
+    EVP_PKEY *key = NULL;
+    small_bytes der = huge_rsa(8200 / 8);
+    assert_failed(est_pkcs8_parse(der.data, der.len, &key, f->err), f->err, "protocol.key-format");
+    assert_string_equal(estuary_error_message(f->err), "the private key in the server's answer is too large");
+    assert_null(key);
+    OPENSSL_free(der.data);
+}
+
 static void setters(void **state)
 {
     fixture *f = *state;
@@ -574,12 +693,16 @@ int main(void)
         cmocka_unit_test(other_recipients),
         cmocka_unit_test(names_the_cipher),
         cmocka_unit_test(iterations),
+        cmocka_unit_test(gcm_parameters),
+        cmocka_unit_test(agreement_schemes),
+        cmocka_unit_test(no_oracle),
         cmocka_unit_test(wrong_inside),
         cmocka_unit_test(no_envelope),
         cmocka_unit_test(signatures),
         cmocka_unit_test(one_asymmetric_key),
         cmocka_unit_test(pkcs8),
         cmocka_unit_test(halves),
+        cmocka_unit_test(huge_key),
         cmocka_unit_test(setters),
         cmocka_unit_test(key_usage),
         cmocka_unit_test(names),

@@ -396,6 +396,61 @@ static void signers(void **state)
     EVP_PKEY_free(stranger_key);
 }
 
+/* RFC 5280 4.2.1.12: a CA that may only make client certificates makes no authority. */
+static void limited_ca(void **state)
+{
+    small_est *s = *state;
+    static const struct {
+        const char *ca_eku, *eku; /* NULL: absent */
+        const char *code;         /* NULL: fine */
+    } rows[] = {
+        {NULL, "1.3.6.1.5.5.7.3.28", NULL},
+        {"clientAuth,1.3.6.1.5.5.7.3.28", "1.3.6.1.5.5.7.3.28", NULL},
+        {"clientAuth", "1.3.6.1.5.5.7.3.28", "protocol.key-signer"},
+        {"clientAuth", "1.3.6.1.5.5.7.3.27", "protocol.key-signer"},
+        {"clientAuth", "serverAuth", "protocol.key-signer"},
+        {"serverAuth", "1.3.6.1.5.5.7.3.28,serverAuth", "protocol.key-signer"},
+    };
+    EVP_PKEY *ca_key = EVP_EC_gen("P-256");
+    X509_NAME *ca_name = small_name("limited CA"), *name = small_name("signer");
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        STACK_OF(X509_EXTENSION) *limit = sk_X509_EXTENSION_new_null(), *own = sk_X509_EXTENSION_new_null();
+        if (rows[i].ca_eku != NULL)
+            assert_true(sk_X509_EXTENSION_push(
+                            limit, X509V3_EXT_conf_nid(NULL, NULL, NID_ext_key_usage, rows[i].ca_eku)) > 0);
+        assert_true(
+            sk_X509_EXTENSION_push(own, X509V3_EXT_conf_nid(NULL, NULL, NID_ext_key_usage, rows[i].eku)) > 0);
+        assert_true(sk_X509_EXTENSION_push(
+                        own, X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, "DNS:est.example")) > 0);
+        X509 *ca =
+            small_issue(s->root, s->ca_key,
+                        &(small_cert){.subject = ca_name, .key = ca_key, .is_ca = true, .extensions = limit});
+        X509 *signer =
+            small_issue(ca, ca_key, &(small_cert){.subject = name, .key = s->key, .extensions = own});
+        STACK_OF(X509) *helpers = sk_X509_new_null();
+        assert_true(sk_X509_push(helpers, ca) > 0);
+        estuary_enrollment *e = enrollment_for(s, EST_DECRYPT_KEK);
+        X509 *cert = issue_for(s, e, s->other_key);
+        char *key = sealed_key(s, s->other_key, &(small_signing){.signer = signer, .key = s->key});
+        assert_ok(answer(s, e, MIXED, join(key_part(CMS, key), cert_part(cert, CERTS_ONLY), NULL)), s->err);
+        estuary_status status = estuary_enrollment_check(e, s->anchors, helpers, time(NULL), NULL, s->err);
+        if (rows[i].code == NULL)
+            assert_ok(status, s->err);
+        else
+            assert_failed(status, s->err, rows[i].code);
+        estuary_enrollment_free(e);
+        sk_X509_free(helpers);
+        X509_free(cert);
+        X509_free(signer);
+        X509_free(ca);
+        sk_X509_EXTENSION_pop_free(limit, X509_EXTENSION_free);
+        sk_X509_EXTENSION_pop_free(own, X509_EXTENSION_free);
+    }
+    X509_NAME_free(ca_name);
+    X509_NAME_free(name);
+    EVP_PKEY_free(ca_key);
+}
+
 /* A CA of the anchors that did not issue the certificate has no say in its key. */
 static void another_ca(void **state)
 {
@@ -495,6 +550,49 @@ static void broken_states(void **state)
     est_free(saved);
 }
 
+/* The saved request says itself how the key shall be encrypted; a state that says otherwise was bent. */
+static void bent_states(void **state)
+{
+    small_est *s = *state;
+    static const struct {
+        est_decrypt_method asked;
+        const char *method, *id; /* base64 */
+        const char *code;        /* NULL: fine */
+    } rows[] = {
+        {EST_DECRYPT_KEK, "kek", "azE=", NULL},
+        {EST_DECRYPT_PASSWORD, "password", "cDE=", NULL},
+        {EST_DECRYPT_NONE, "tls", "", NULL},
+        {EST_DECRYPT_KEK, "tls", "", "config.pending-state"},
+        {EST_DECRYPT_EC, "tls", "", "config.pending-state"},
+        {EST_DECRYPT_KEK, "kek", "azI=", "config.pending-state"},
+        {EST_DECRYPT_KEK, "kek", "aw==", "config.pending-state"},
+        {EST_DECRYPT_KEK, "ec", "azE=", "config.pending-state"},
+        {EST_DECRYPT_NONE, "kek", "azE=", "config.pending-state"},
+        {EST_DECRYPT_NONE, "rsa", "azE=", "config.pending-state"},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        uint8_t *saved = NULL;
+        size_t len = 0;
+        estuary_enrollment *e = enrollment_for(s, rows[i].asked), *loaded = NULL;
+        assert_ok(estuary_enrollment_save(e, &saved, &len, s->err), s->err);
+        json_t *object = json_loadb((const char *)saved, len, 0, NULL);
+        json_object_set_new(object, "key_protection", json_string(rows[i].method));
+        json_object_set_new(object, "decrypt_key_id", json_string(rows[i].id));
+        char *text = json_dumps(object, 0);
+        estuary_status status =
+            estuary_enrollment_load((const uint8_t *)text, strlen(text), s->key, &loaded, s->err);
+        if (rows[i].code == NULL)
+            assert_ok(status, s->err);
+        else
+            assert_failed(status, s->err, rows[i].code);
+        estuary_enrollment_free(e);
+        estuary_enrollment_free(loaded);
+        est_free(saved);
+        free(text);
+        json_decref(object);
+    }
+}
+
 static void misuse(void **state)
 {
     small_est *s = *state;
@@ -519,7 +617,7 @@ int main(void)
         cmocka_unit_test(operation),  cmocka_unit_test(attributes),    cmocka_unit_test(plain),
         cmocka_unit_test(encrypted),  cmocka_unit_test(wrong_answers), cmocka_unit_test(signers),
         cmocka_unit_test(another_ca), cmocka_unit_test(pending),       cmocka_unit_test(broken_states),
-        cmocka_unit_test(misuse),
+        cmocka_unit_test(misuse),     cmocka_unit_test(limited_ca),    cmocka_unit_test(bent_states),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -571,6 +571,33 @@ static void test_pending_broken(void **state)
     estuary_store_free(store);
 }
 
+/* The owner of a key that was not saved with the request brings it back; a saved one needs nobody. */
+static void without_key(estuary_store *store, const estuary_enrollment *enrollment)
+{
+    estuary_enrollment *loaded = NULL;
+    EVP_PKEY *key = NULL;
+    assert_int_equal(estuary_store_load_pending_with_key(store, old_pair.key, &loaded, &key, err),
+                     ESTUARY_OK);
+    assert_int_equal(EVP_PKEY_eq(key, new_pair.key), 1); /* the one in the folder */
+    EVP_PKEY_free(key);
+    estuary_enrollment_free(loaded);
+    assert_int_equal(estuary_store_save_pending(store, enrollment, NULL, err), ESTUARY_OK);
+    assert_int_equal(access(under("out.pending/key.pem"), F_OK), -1);
+    assert_int_equal(estuary_store_load_pending(store, &loaded, &key, err), ESTUARY_OK);
+    assert_null(key);
+    estuary_enrollment_free(loaded);
+    assert_int_equal(estuary_store_load_pending_with_key(store, new_pair.key, &loaded, &key, err),
+                     ESTUARY_OK);
+    assert_ptr_equal(key, new_pair.key);
+    EVP_PKEY_free(key);
+    estuary_enrollment_free(loaded);
+    assert_int_equal(estuary_store_load_pending_with_key(store, old_pair.key, &loaded, &key, err),
+                     ESTUARY_E_KEY);
+    assert_string_equal(estuary_error_code(err), "key.mismatch");
+    assert_null(key);
+    assert_null(loaded);
+}
+
 /* The public functions, with a real enrolment. */
 static void test_pending_enrollment(void **state)
 {
@@ -600,6 +627,7 @@ static void test_pending_enrollment(void **state)
     assert_int_equal(estuary_store_save_pending(store, NULL, NULL, err), ESTUARY_E_USAGE);
     EVP_PKEY_free(key);
     estuary_enrollment_free(loaded);
+    without_key(store, enrollment);
     estuary_enrollment_free(enrollment);
     estuary_csr_free(csr);
     estuary_request_free(request);

@@ -141,6 +141,16 @@ char *authority_issue(authority *ca, const uint8_t *body, size_t len)
     return text;
 }
 
+X509 *authority_client(authority *ca, EVP_PKEY *key)
+{
+    X509_NAME *name = name_of("client");
+    X509 *cert = start(ca, name, X509_get_subject_name(ca->root), key);
+    add_extension(cert, ca->root, NID_ext_key_usage, "clientAuth");
+    INJECT_REQUIRE(X509_sign(cert, ca->key, EVP_sha256()) > 0);
+    X509_NAME_free(name);
+    return cert;
+}
+
 X509 *authority_server(authority *ca, EVP_PKEY *key)
 {
     X509_NAME *name = name_of("server");

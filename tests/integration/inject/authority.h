@@ -21,6 +21,8 @@ void authority_free(authority *ca);
 char *authority_cacerts(const authority *ca);
 char *authority_csrattrs(void); /* an EC key on P-256, ecdsa-with-SHA256, extKeyUsage clientAuth */
 char *authority_issue(authority *ca, const uint8_t *body, size_t len);
+/* A TLS client's certificate. */
+X509 *authority_client(authority *ca, EVP_PKEY *key);
 /* A server certificate for localhost and 127.0.0.1. */
 X509 *authority_server(authority *ca, EVP_PKEY *key);
 

@@ -76,7 +76,8 @@ static void hook_free(void *memory, const char *file, int line)
 bool inject_openssl_fails(const char *name);
 bool inject_openssl_fails(const char *name)
 {
-    return state.kind == INJECT_OPENSSL && due(name, 0);
+    bool counts = state.kind == INJECT_OPENSSL || (state.kind == INJECT_SSL && strncmp(name, "SSL_", 4) == 0);
+    return counts && due(name, 0);
 }
 
 void inject_set_up(void)

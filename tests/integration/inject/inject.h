@@ -13,7 +13,8 @@ typedef enum inject_kind {
     INJECT_NOTHING = 0,
     INJECT_ALLOCATION,     /* any, through OpenSSL's allocator */
     INJECT_OUR_ALLOCATION, /* made by a file of src/ */
-    INJECT_OPENSSL         /* a call from src/ to a function of openssl_calls.inc */
+    INJECT_OPENSSL,        /* a call from src/ to a function of openssl_calls.inc */
+    INJECT_SSL             /* the same, to one of libssl's */
 } inject_kind;
 
 /* Must come before anything of OpenSSL. */

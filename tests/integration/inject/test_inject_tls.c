@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <estuary/estuary.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -26,7 +27,10 @@
 #define REQUEST_MAX 16384
 
 static authority ca;
-static char url[64];
+static char url[64], old_url[64]; /* the second one of a server that has TLS 1.2 only */
+static X509 *identity;
+static EVP_PKEY *identity_key;
+static STACK_OF(X509) *identity_chain;
 static estuary_csr *csr;
 static EVP_PKEY *key;
 
@@ -79,12 +83,21 @@ static void serve(SSL *ssl)
     (void)SSL_shutdown(ssl);
 }
 
-_Noreturn static void server(int listener)
+static int take_any(int ok, X509_STORE_CTX *ctx)
+{
+    (void)ok;
+    (void)ctx;
+    return 1;
+}
+
+_Noreturn static void server(int listener, int newest)
 {
     EVP_PKEY *server_key = EVP_EC_gen("P-256");
     X509 *cert = authority_server(&ca, server_key);
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
-    INJECT_REQUIRE(SSL_CTX_use_certificate(ctx, cert) == 1 && SSL_CTX_use_PrivateKey(ctx, server_key) == 1);
+    INJECT_REQUIRE(SSL_CTX_use_certificate(ctx, cert) == 1 && SSL_CTX_use_PrivateKey(ctx, server_key) == 1 &&
+                   SSL_CTX_set_max_proto_version(ctx, newest) == 1);
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, take_any);
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
     (void)signal(SIGPIPE, SIG_IGN);
     for (;;) {
@@ -93,6 +106,8 @@ _Noreturn static void server(int listener)
         if (fd < 0)
             continue;
         (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+        /* head and body are two writes: without this each answer waits for the client's delayed ACK */
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(const int){1}, sizeof(int));
         SSL *ssl = SSL_new(ctx);
         INJECT_REQUIRE(ssl != NULL && SSL_set_fd(ssl, fd) == 1);
         serve(ssl);
@@ -102,7 +117,7 @@ _Noreturn static void server(int listener)
     }
 }
 
-static pid_t start_server(void)
+static pid_t start_server(int newest, char *where)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof(address);
@@ -110,11 +125,11 @@ static pid_t start_server(void)
     INJECT_REQUIRE(listener >= 0 && bind(listener, (const struct sockaddr *)&address, len) == 0);
     INJECT_REQUIRE(listen(listener, 16) == 0 &&
                    getsockname(listener, (struct sockaddr *)&address, &len) == 0);
-    snprintf(url, sizeof(url), "https://127.0.0.1:%d", ntohs(address.sin_port));
+    snprintf(where, sizeof(url), "https://127.0.0.1:%d", ntohs(address.sin_port));
     pid_t pid = fork();
     INJECT_REQUIRE(pid >= 0);
     if (pid == 0)
-        server(listener);
+        server(listener, newest);
     close(listener);
     return pid;
 }
@@ -141,13 +156,15 @@ static void free_run(run *r)
     estuary_config_free(r->config);
 }
 
-static estuary_status connect_client(run *r, estuary_error *err)
+static estuary_status connect_client(run *r, const char *server_url, estuary_error *err)
 {
     estuary_status status = ESTUARY_OK;
     EST_TRY(estuary_anchors_from_bytes((const uint8_t *)ca.root_pem, strlen(ca.root_pem), &r->anchors, err));
     EST_TRY(estuary_config_new(&r->config, err));
-    EST_TRY(estuary_config_set_server(r->config, url, NULL, err));
+    EST_TRY(estuary_config_set_server(r->config, server_url, NULL, err));
     EST_TRY(estuary_config_trust_anchors(r->config, r->anchors, err));
+    EST_TRY(estuary_config_set_identity(r->config, identity, identity_chain, identity_key, err));
+    EST_TRY(estuary_config_set_pop(r->config, ESTUARY_POP_REQUIRED, err));
     EST_TRY(estuary_client_new(r->config, &r->client, err));
 cleanup:
     return status;
@@ -185,10 +202,9 @@ static void check_outcome(estuary_status status, const run *r, const estuary_err
 static void one_session(const void *arg)
 {
     run r = {0};
-    (void)arg;
     inject_resume();
     estuary_error *err = estuary_error_new();
-    estuary_status status = connect_client(&r, err);
+    estuary_status status = connect_client(&r, arg, err);
     if (status == ESTUARY_OK)
         status = speak(&r, err);
     inject_pause();
@@ -208,25 +224,41 @@ static void make_request(void)
     INJECT_REQUIRE(estuary_csr_add_san(csr, ESTUARY_SAN_DNS, "device.example", NULL) == ESTUARY_OK);
 }
 
+static void make_identity(void)
+{
+    identity_key = EVP_EC_gen("P-256");
+    identity = authority_client(&ca, identity_key);
+    identity_chain = sk_X509_new_null();
+    INJECT_REQUIRE(identity_chain != NULL && sk_X509_push(identity_chain, ca.root) == 1);
+}
+
 int main(void)
 {
     const unsigned long sample = getenv("INJECT_ALL") != NULL ? 0 : 200;
     const inject_plan tests[] = {
-        {"every allocation of ours, over TLS", INJECT_OUR_ALLOCATION, one_session, NULL, 0},
-        {"allocations, OpenSSL's too, over TLS", INJECT_ALLOCATION, one_session, NULL, sample},
+        {"every allocation of ours, over TLS", INJECT_OUR_ALLOCATION, one_session, url, 0},
+        {"allocations, OpenSSL's too, over TLS", INJECT_ALLOCATION, one_session, url, sample},
+        {"every OpenSSL call, over TLS 1.3", INJECT_OPENSSL, one_session, url, 0},
+        {"every call to libssl, TLS 1.2", INJECT_SSL, one_session, old_url, 0},
     };
     const int n = (int)(sizeof(tests) / sizeof(tests[0]));
     bool passed = true;
     inject_set_up();
     authority_new(&ca);
     make_request();
-    pid_t pid = start_server();
+    make_identity();
+    const pid_t pids[] = {start_server(TLS1_3_VERSION, url), start_server(TLS1_2_VERSION, old_url)};
     inject_arm(INJECT_NOTHING, 0);
-    one_session(NULL); /* without any failure it must succeed */
+    one_session(url); /* without any failure it must succeed */
+    one_session(old_url);
     printf("1..%d\n", n);
     for (int i = 0; i < n; i++)
         passed = inject_every(i + 1, &tests[i]) && passed;
-    INJECT_REQUIRE(kill(pid, SIGTERM) == 0 && waitpid(pid, NULL, 0) == pid);
+    for (size_t i = 0; i < sizeof(pids) / sizeof(pids[0]); i++)
+        INJECT_REQUIRE(kill(pids[i], SIGTERM) == 0 && waitpid(pids[i], NULL, 0) == pids[i]);
+    sk_X509_free(identity_chain);
+    X509_free(identity);
+    EVP_PKEY_free(identity_key);
     estuary_csr_free(csr);
     EVP_PKEY_free(key);
     authority_free(&ca);
