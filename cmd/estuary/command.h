@@ -71,6 +71,7 @@ typedef enum option_id {
     OPT_CHAIN,
     OPT_HOST,
     OPT_AT,
+    OPT_YES,
     OPT_CMC_IDENTITY,
     OPT_CMC_SECRET,
     OPT_CMC_BODY,
@@ -112,6 +113,7 @@ typedef struct subcommand {
 #define IN_VERIFY       0x40u
 #define IN_VERSION      0x80u
 #define IN_FULLCMC      0x100u
+#define IN_KEY          0x400u
 #define IN_SERVERKEYGEN 0x200u
 
 /* The failure that ends the run. */
@@ -131,7 +133,8 @@ struct context {
     const subcommand *command; /* NULL before it is known */
     option_value options[OPT_COUNT];
     const char *positional;
-    char **owned; /* strings of the configuration file */
+    const char *more[2]; /* what follows it, for key */
+    char **owned;        /* strings of the configuration file */
     size_t n_owned;
     bool json;
     int verbosity; /* -1 with -q, else the number of -v */
@@ -346,6 +349,7 @@ int run_csrattrs(context *ctx);
 int run_csr(context *ctx);
 int run_enroll(context *ctx);
 int run_fullcmc(context *ctx);
+int run_key(context *ctx);
 int run_reenroll(context *ctx);
 int run_serverkeygen(context *ctx);
 int run_verify(context *ctx);

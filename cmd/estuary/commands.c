@@ -31,6 +31,10 @@ const subcommand commands[] = {
      "--server URL --trust FILE|system --subject DN [--san TYPE:VALUE]... [--key KEY | --new-key ALG] "
      "[--cmc-identity NAME --cmc-secret SRC] --out DIR [-o FILE]\n",
      NULL, IN_FULLCMC, run_fullcmc},
+    {"key", "make, list, show or delete a key, in a token too",
+     "generate ALG KEYURI [--pin SRC]\nlist URI [--pin SRC]\nshow URI [--pin SRC]\ndelete URI [--pin SRC] "
+     "[--yes]\n",
+     "generate, list, show or delete", IN_KEY, run_key},
     {"verify", "check a certificate and say what was found",
      "CERT [--chain FILE] [--trust FILE|system]... [--csr FILE] [--key KEY] [--host NAME] [--at TIME]\n",
      "CERT", IN_VERIFY, run_verify},

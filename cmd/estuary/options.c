@@ -48,8 +48,10 @@ static const option table[OPT_COUNT] = {
     [OPT_CERT] = {"cert", 0, "FILE", 0, SERVERS, "our TLS client certificate, with its chain if it has one"},
     [OPT_KEY] = {"key", 0, "KEY", 0, SERVERS | IN_CSR | IN_VERIFY,
                  "private key: that of --cert, else the one to certify"},
-    [OPT_PIN] = {"pin", 0, "SRC", SECRET, SERVERS | IN_CSR | IN_VERIFY, "passphrase of --key"},
-    [OPT_INSECURE_KEY_PERMISSIONS] = {"insecure-key-permissions", 0, NULL, FLAG, SERVERS | IN_CSR | IN_VERIFY,
+    [OPT_PIN] = {"pin", 0, "SRC", SECRET, SERVERS | IN_CSR | IN_VERIFY | IN_KEY,
+                 "passphrase or PIN of the key"},
+    [OPT_INSECURE_KEY_PERMISSIONS] = {"insecure-key-permissions", 0, NULL, FLAG,
+                                      SERVERS | IN_CSR | IN_VERIFY | IN_KEY,
                                       "use a private key that others can read"},
     [OPT_ALLOW_EXPIRED] = {"allow-expired", 0, NULL, FLAG, IN_REENROLL,
                            "renew with a certificate that has expired"},
@@ -88,6 +90,7 @@ static const option table[OPT_COUNT] = {
     [OPT_CHAIN] = {"chain", 0, "FILE", 0, IN_VERIFY, "further CA certificates to build the chain with"},
     [OPT_HOST] = {"host", 0, "NAME", 0, IN_VERIFY, "the certificate must be for this host or IP address"},
     [OPT_AT] = {"at", 0, "TIME", 0, IN_VERIFY, "judge as of this time (RFC 3339)"},
+    [OPT_YES] = {"yes", 0, NULL, FLAG | NOT_FILE, IN_KEY, "delete without asking"},
     [OPT_CMC_IDENTITY] = {"cmc-identity", 0, "NAME", 0, IN_FULLCMC,
                           "the name the server finds the shared secret by"},
     [OPT_CMC_SECRET] = {"cmc-secret", 0, "SRC", SECRET, IN_FULLCMC,
@@ -268,10 +271,15 @@ static int parse_plain(context *ctx, const char *text)
             return fail(ctx, "usage.option", "estuary --help lists the commands", "there is no such command");
         return EXIT_DONE;
     }
-    if (ctx->command->positional == NULL || ctx->positional != NULL)
-        return fail(ctx, "usage.option", NULL, "there is an argument too many");
-    ctx->positional = text;
-    return EXIT_DONE;
+    const char **slots[] = {&ctx->positional, &ctx->more[0], &ctx->more[1]};
+    size_t allowed = ctx->command->positional == NULL ? 0 : ctx->command->mask == IN_KEY ? 3 : 1;
+    for (size_t i = 0; i < allowed; i++) {
+        if (*slots[i] == NULL) {
+            *slots[i] = text;
+            return EXIT_DONE;
+        }
+    }
+    return fail(ctx, "usage.option", NULL, "there is an argument too many");
 }
 
 /* So that even an error in the options is told as the caller wants it. */

@@ -40,6 +40,7 @@ cleanup:
 void rollover_hint(context *ctx)
 {
     if (may_be_rollover(ctx) && option_given(ctx, OPT_TRUST))
-        failure_add_hint(ctx, "if the CA has a new root, estuary cacerts --server URL --trust FILE -o FILE, with these "
-                              "trust anchors as FILE, fetches it");
+        failure_add_hint(
+            ctx, "if the CA has a new root, estuary cacerts --server URL --trust FILE -o FILE, with these "
+                 "trust anchors as FILE, fetches it");
 }

@@ -54,12 +54,16 @@ ESTUARY_EXPORT estuary_status estuary_client_renewal_info(estuary_client *client
  * ESTUARY_E_PENDING        *out is PENDING: save it, resume it later
  * ESTUARY_E_CERTIFICATE    *out is FAILED when a certificate came that did not pass; for the record. NULL
  * when the request itself was refused before sending
- * ESTUARY_E_NETWORK, ESTUARY_E_CANCELLED   *out is READY when the request left and no whole answer came
- * (estuary_enrollment_maybe_sent()): save it, resume it. NULL when nothing left
+ * ESTUARY_E_NETWORK, _CANCELLED, _TLS, _MEMORY   *out is READY when the request left and no whole answer
+ * came (estuary_enrollment_maybe_sent()): save it, resume it. NULL when nothing left
  * anything else            *out is NULL
  *
+ * Once a certificate came, *out is not NULL whatever the status: neither it nor a key that came with it is
+ * thrown away, even if its check could not be completed. Only ISSUED means that it passed.
+ *
  * The issued certificate must chain to the config's explicit anchors. With the system's store it must chain
- * to what the same server's /cacerts answers over the verified session (RFC 7030 4.1.3).
+ * to what the same server's /cacerts answers over the verified session (RFC 7030 4.1.3); that is asked before
+ * the request is sent, and when it fails nothing is sent.
  *
  * The caller frees *out.
  */

@@ -19,12 +19,16 @@
  * done in between: a slow token holds up all.
  *
  * Ownership: clients are lent, and must outlive their operations; they must not be used for blocking calls
- * meanwhile. An operation belongs to the multi until it is over and handed over, by estuary_multi_next_done()
- * or to the on_done callback: then whoever got it calls estuary_op_free().
+ * meanwhile, nor in two multis at a time (ESTUARY_E_USAGE when it is noticed). An operation belongs to the
+ * multi until it is over and handed over, by estuary_multi_next_done() or to the on_done callback: then
+ * whoever got it calls estuary_op_free().
  *
- * Reentrancy: callbacks come only from within estuary_multi_step(), _run() and _fd_ready(). An on_done
- * callback may add operations, cancel others, and free what it was given and its client, but not call those
- * three or estuary_multi_free(). A watch or deadline callback must call nothing of this multi.
+ * Reentrancy: callbacks come from within estuary_multi_step(), _run() and _fd_ready(); a timer callback also
+ * from estuary_multi_add(), _resume(), estuary_op_cancel() and the estuary_multi_set_*() functions; a watch
+ * callback also from estuary_op_cancel() and estuary_multi_free(). An on_done callback may add operations,
+ * cancel others, and free what it was given and its client, but not call the first three or
+ * estuary_multi_free(). A watch or timer callback must call nothing of this multi. Nor must what a client
+ * calls meanwhile (a signer, progress): there, estuary_client_cancel() ends an operation.
  */
 #ifndef ESTUARY_MULTI_H
 #define ESTUARY_MULTI_H
@@ -66,7 +70,10 @@ ESTUARY_EXPORT estuary_status estuary_multi_resume(estuary_multi *multi, estuary
 ESTUARY_EXPORT size_t estuary_multi_count(const estuary_multi *multi);
 /* Those with a request under way: not the queued ones, and not those that wait out a 202. */
 ESTUARY_EXPORT size_t estuary_multi_in_flight(const estuary_multi *multi);
-/* Hands over one that is over; NULL when there is none. */
+/*
+ * Hands over one that is over; NULL when there is none. Its client may have begun its next operation already:
+ * with several for one client, on_done is who sees estuary_client_channel_binding() of this one.
+ */
 ESTUARY_EXPORT estuary_op *estuary_multi_next_done(estuary_multi *multi);
 
 /* Without an event loop of one's own. */

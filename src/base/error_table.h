@@ -188,6 +188,8 @@ EST_ERROR(TRUST_FINGERPRINT, "trust.fingerprint-mismatch", TRUST, 5, 0,
 EST_ERROR(TRUST_CONFIRM, "trust.confirm-fingerprint", TRUST, 3, 0,
           "the fingerprints must be confirmed by a person",
           "compare them over another channel, then give --fingerprint")
+EST_ERROR(TRUST_CONFIRM_DELETE, "trust.confirm-delete", TRUST, 3, 0,
+          "a person must confirm that the key is deleted for good", "--yes confirms it")
 EST_ERROR(TRUST_NO_ROLLOVER, "trust.no-rollover", TRUST, 5, 0,
           "the server offers no new root that the trust anchors vouch for",
           "if the CA has been replaced, start anew with estuary bootstrap and a fingerprint of the new root")

@@ -148,7 +148,7 @@ cleanup:
 static bool is_blank(const uint8_t *bytes, size_t len)
 {
     size_t i = 0;
-    while (i < len && memchr(" \t\r\n", bytes[i], 4) != NULL)
+    while (i < len && (bytes[i] == ' ' || bytes[i] == '\t' || bytes[i] == '\r' || bytes[i] == '\n'))
         i++;
     return i == len;
 }

@@ -153,6 +153,16 @@ estuary_status est_client_explain_refusal(const estuary_client *client, estuary_
     return status;
 }
 
+/*
+ * An alert about our certificate: the request was not read. A protocol error is about an answer that came.
+ * Lost are those that no whole answer came for.
+ */
+static bool is_lost(estuary_status status, est_code code)
+{
+    return status == ESTUARY_E_NETWORK || status == ESTUARY_E_CANCELLED || status == ESTUARY_E_MEMORY ||
+           code == EST_TLS || code == EST_TLS_ALERT || code == EST_TLS_CLOSED;
+}
+
 /* The POST left, and neither a certificate nor a refusal came back: both may be lost on the way. */
 estuary_status est_client_note_sent(estuary_enrollment *enrollment, bool unanswered, estuary_status status,
                                     estuary_error *err)
@@ -160,7 +170,7 @@ estuary_status est_client_note_sent(estuary_enrollment *enrollment, bool unanswe
     char said[512];
     if (enrollment == NULL)
         return status;
-    if (!unanswered || (status != ESTUARY_E_NETWORK && status != ESTUARY_E_CANCELLED))
+    if (!unanswered || !is_lost(status, est_error_code_of(err)))
         return status;
     enrollment->maybe_sent = true;
     const char *message = estuary_error_message(err), *detail = estuary_error_detail(err);

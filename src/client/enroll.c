@@ -123,10 +123,9 @@ bool est_enroll_is_kept(const estuary_enrollment *enrollment, estuary_status sta
 {
     if (enrollment == NULL)
         return false;
-    return status == ESTUARY_OK || status == ESTUARY_E_PENDING ||
-           (estuary_enrollment_maybe_sent(enrollment) &&
-            (status == ESTUARY_E_NETWORK || status == ESTUARY_E_CANCELLED)) ||
-           (status == ESTUARY_E_CERTIFICATE && enrollment->certificate != NULL);
+    /* what was issued, and its key, may not be had a second time, whatever went wrong afterwards */
+    return status == ESTUARY_OK || status == ESTUARY_E_PENDING || enrollment->certificate != NULL ||
+           (estuary_enrollment_maybe_sent(enrollment) && enrollment->state != ESTUARY_STATE_FAILED);
 }
 
 estuary_status estuary_client_resume(estuary_client *client, estuary_enrollment *enrollment,

@@ -176,6 +176,8 @@ static estuary_status open_engine(estuary_multi *multi, estuary_error *err)
 static estuary_status add(estuary_multi *multi, estuary_client *client, estuary_operation operation,
                           estuary_enrollment *enrollment, void *context, estuary_op **out, estuary_error *err)
 {
+    if (client->op != NULL && client->op->multi != multi)
+        return est_fail(err, EST_USAGE, "an operation of this client runs in another estuary_multi");
     estuary_status status = open_engine(multi, err);
     if (status != ESTUARY_OK)
         return status;
@@ -294,8 +296,8 @@ static void settle(estuary_multi *multi)
     tick_waiting(multi);
     while (multi->stale) {
         multi->stale = false;
+        hand_over(multi); /* first: the client still tells about this operation, not about its next */
         start_queued(multi);
-        hand_over(multi);
     }
 }
 
@@ -344,7 +346,8 @@ estuary_status estuary_multi_fd_ready(estuary_multi *multi, int fd, int events, 
     return status;
 }
 
-estuary_status estuary_multi_step(estuary_multi *multi, int64_t timeout_ms, estuary_error *err)
+/* hand_out: the caller takes what has ended between the steps. */
+static estuary_status step(estuary_multi *multi, int64_t timeout_ms, bool hand_out, estuary_error *err)
 {
     if (multi->watch != NULL)
         return est_fail(err, EST_USAGE, "another event loop watches these operations");
@@ -352,18 +355,25 @@ estuary_status estuary_multi_step(estuary_multi *multi, int64_t timeout_ms, estu
     if (status != ESTUARY_OK)
         return status;
     int64_t wait = sooner(timeout_ms, estuary_multi_deadline_ms(multi));
-    if (multi->lists[ENDED].count > 0 || (wait < 0 && multi->lists[RUNNING].count == 0))
+    size_t ended = multi->lists[ENDED].count;
+    bool ready = hand_out ? ended > 0 : ended == estuary_multi_count(multi);
+    if (ready || (wait < 0 && multi->lists[RUNNING].count == 0))
         wait = 0; /* there is something to be taken, or nothing to wait for */
     status = est_http_engine_step(multi->engine, wait, err);
     leave_step(multi);
     return status;
 }
 
+estuary_status estuary_multi_step(estuary_multi *multi, int64_t timeout_ms, estuary_error *err)
+{
+    return step(multi, timeout_ms, true, err);
+}
+
 estuary_status estuary_multi_run(estuary_multi *multi, estuary_error *err)
 {
     estuary_status status = ESTUARY_OK;
     while (status == ESTUARY_OK && estuary_multi_count(multi) > multi->lists[ENDED].count)
-        status = estuary_multi_step(multi, -1, err);
+        status = step(multi, -1, false, err);
     return status;
 }
 

@@ -31,9 +31,15 @@ void est_op_clear(est_op *op)
 static est_step end(est_op *op, estuary_status status)
 {
     op->status = status;
+    return EST_STEP_OVER;
+}
+
+/* Only the answer to the request itself, or its check, may end the enrolment. */
+static est_step end_settled(est_op *op, estuary_status status)
+{
     if (op->enrollment != NULL)
         est_enroll_settle(op->enrollment, status, op->err);
-    return EST_STEP_OVER;
+    return end(op, status);
 }
 
 /* Asks something on the way to the enrolment; `then` sees how it ended in op->drive. */
@@ -71,15 +77,19 @@ static est_step attributes(est_op *op)
     return status == ESTUARY_OK ? EST_STEP_PREPARE : end(op, status);
 }
 
-/* RFC 5272 4.2: servers only SHOULD send what leads from the signer to an anchor; /cacerts has it */
+/*
+ * RFC 5272 4.2: servers only SHOULD send what leads from the signer to an anchor; /cacerts has it. Where it
+ * names the anchors, it is asked before the POST: nothing issued is to be lost because it fails.
+ */
 static est_step prepare(est_op *op)
 {
-    if (op->operation != ESTUARY_OP_FULLCMC)
-        return EST_STEP_ASK;
+    bool cmc = op->operation == ESTUARY_OP_FULLCMC;
     if (op->client->config->accept_any)
         return end(op, est_fail(op->err, EST_USAGE_INSECURE, NULL)); /* T4 */
-    if (op->client->ca_certificates == NULL)
+    if (cmc ? op->client->ca_certificates == NULL : est_enroll_needs_cas(op->client))
         return fetch(op, ESTUARY_OP_CACERTS, EST_STEP_PREPARE_WITH_CAS);
+    if (!cmc)
+        return EST_STEP_ASK;
     op->drive.status = ESTUARY_OK;
     return EST_STEP_PREPARE_WITH_CAS;
 }
@@ -104,7 +114,7 @@ static est_step prepare_with_cas(est_op *op)
         estuary_error_clear(op->err); /* they would only have helped */
         status = ESTUARY_OK;
     }
-    if (status == ESTUARY_OK)
+    if (status == ESTUARY_OK && op->operation == ESTUARY_OP_FULLCMC)
         status = est_enroll_prepare_fullcmc(op->client, op->enrollment, op->err);
     return status == ESTUARY_OK ? EST_STEP_ASK : end(op, status);
 }
@@ -119,7 +129,7 @@ static est_step answer(est_op *op)
 {
     if (op->drive.status != ESTUARY_OK) {
         est_error_copy(op->err, op->drive.err);
-        return end(op, op->drive.status);
+        return end_settled(op, op->drive.status);
     }
     if (op->enrollment == NULL)
         return end(op, ESTUARY_OK);
@@ -134,10 +144,10 @@ static est_step answer(est_op *op)
 static est_step finish(est_op *op, estuary_status status)
 {
     est_enroll_record(op->client, op->enrollment, status, op->err);
-    return end(op, status);
+    return end_settled(op, status);
 }
 
-static est_step check_first(est_op *op)
+static est_step check(est_op *op)
 {
     bool again = false;
     estuary_status status = est_enroll_check(op->client, op->enrollment, &again, op->err);
@@ -145,19 +155,6 @@ static est_step check_first(est_op *op)
     if (again)
         return fetch(op, ESTUARY_OP_CACERTS, EST_STEP_CHECK_AGAIN);
     return finish(op, status);
-}
-
-static est_step check(est_op *op)
-{
-    if (est_enroll_needs_cas(op->client))
-        return fetch(op, ESTUARY_OP_CACERTS, EST_STEP_CHECK_WITH_CAS);
-    return check_first(op);
-}
-
-static est_step check_with_cas(est_op *op)
-{
-    estuary_status status = take_cas(op, op->err);
-    return status == ESTUARY_OK ? check_first(op) : finish(op, status);
 }
 
 static est_step check_again(est_op *op)
@@ -186,8 +183,6 @@ static est_step take(est_op *op)
         return answer(op);
     case EST_STEP_CHECK:
         return check(op);
-    case EST_STEP_CHECK_WITH_CAS:
-        return check_with_cas(op);
     case EST_STEP_CHECK_AGAIN:
         return check_again(op);
     case EST_STEP_WAITING:
@@ -264,13 +259,18 @@ void est_op_tick(est_op *op)
     }
 }
 
+static estuary_status note_interrupted(est_op *op, estuary_status status)
+{
+    if (op->step != EST_STEP_ANSWER || !op->drive.running)
+        return status;
+    return est_client_note_sent(op->enrollment, op->drive.unanswered, status, op->err);
+}
+
 void est_op_cancel(est_op *op)
 {
     if (op->step == EST_STEP_OVER)
         return;
-    estuary_status status = est_fail(op->err, EST_CANCELLED, NULL);
-    if (op->step == EST_STEP_ANSWER && op->drive.running)
-        status = est_client_note_sent(op->enrollment, op->drive.unanswered, status, op->err);
+    estuary_status status = note_interrupted(op, est_fail(op->err, EST_CANCELLED, NULL));
     est_drive_reset(&op->drive);
     op->step = end(op, status);
     if (op->on_change != NULL)
@@ -289,9 +289,12 @@ estuary_status est_op_run(est_op *op, estuary_error *err)
     }
     est_op_start(op, client->engine);
     while (op->step != EST_STEP_OVER) {
-        estuary_status status = est_http_engine_step(client->engine, STEP_MS, err);
-        if (status != ESTUARY_OK)
+        estuary_status status = est_http_engine_step(client->engine, STEP_MS, op->err);
+        if (status != ESTUARY_OK) {
+            status = note_interrupted(op, status);
+            est_error_copy(err, op->err);
             return status;
+        }
         est_op_tick(op);
     }
     if (op->status != ESTUARY_OK)

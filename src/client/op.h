@@ -36,13 +36,12 @@ typedef enum est_step {
     EST_STEP_OVER = 0, /* status and err tell */
     EST_STEP_BEGIN,
     EST_STEP_ATTRIBUTES, /* csrattrs came: is the request to be bound? (RFC 7030 3.5) */
-    EST_STEP_PREPARE,    /* what fullcmc needs before it is sent */
+    EST_STEP_PREPARE,    /* what fullcmc and the check need, before anything is sent */
     EST_STEP_PREPARE_WITH_CAS,
     EST_STEP_ASK,
     EST_STEP_ANSWER,
     EST_STEP_WAITING, /* 202: until retry_at */
     EST_STEP_CHECK,
-    EST_STEP_CHECK_WITH_CAS,
     EST_STEP_CHECK_AGAIN
 } est_step;
 

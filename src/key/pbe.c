@@ -89,8 +89,10 @@ static estuary_status check_pbes2(const ASN1_STRING *der, estuary_error *err)
     const void *value = NULL;
     int type = V_ASN1_UNDEF;
     PBE2PARAM *params = ASN1_item_unpack(der, ASN1_ITEM_rptr(PBE2PARAM));
-    if (params == NULL)
-        EST_TRY(unreadable(err));
+    if (params == NULL) {
+        status = unreadable(err);
+        goto cleanup;
+    }
     int cipher = OBJ_obj2nid(params->encryption->algorithm);
     if (cipher == NID_undef || !est_cipher_is_fetchable(OBJ_nid2sn(cipher)))
         EST_TRY(est_key_no_cipher(err));
@@ -115,8 +117,10 @@ static estuary_status check_pbe1(int nid, int type, const void *value, estuary_e
         EST_TRY(est_key_no_cipher(err));
     if (type == V_ASN1_SEQUENCE)
         params = ASN1_item_unpack(value, ASN1_ITEM_rptr(PBEPARAM));
-    if (params == NULL)
-        EST_TRY(unreadable(err));
+    if (params == NULL) {
+        status = unreadable(err);
+        goto cleanup;
+    }
     EST_TRY(check_iterations(params->iter, "its key derivation", err));
 cleanup:
     PBEPARAM_free(params);

@@ -4,6 +4,7 @@
 #include <estuary/renewal_info.h>
 #include <jansson.h>
 #include <openssl/err.h>
+#include <stdio.h>
 #include <string.h>
 
 #define MAX_BYTES       65536
@@ -87,8 +88,7 @@ static bool read_time(const json_t *window, const char *name, time_t *out)
         return false;
     if ((dot != NULL && digits == 0) || head + strlen(tail) >= sizeof(plain))
         return false;
-    memcpy(plain, text, head);
-    memcpy(plain + head, tail, strlen(tail) + 1);
+    snprintf(plain, sizeof(plain), "%.*s%s", (int)head, text, tail);
     return est_time_parse(plain, out);
 }
 

@@ -72,7 +72,7 @@ class Rows:
                                                           counts=False),
             "keygen-other-id": row(BY_KEK, "protocol.key-recipient", "to another recipient", counts=False),
             "keygen-other-id for EC": row(TO_EC, "protocol.key-recipient", "to another recipient", counts=False),
-            "keygen-other-method-kek": row(TO_EC, "protocol.key-method", "asked for was"),
+            "keygen-other-method-kek": row(TO_EC, "protocol.key-method", "asked for was", counts=False),
             "keygen-other-method-password": row(BY_KEK, "protocol.key-method", "with a password"),
             "keygen-other-method-recipient": row(BY_PASSWORD, "protocol.key-method", "asked for was a password"),
             "keygen-other-method-password unasked": row(PLAIN, "protocol.key-encrypted", "which was not asked for"),
@@ -127,7 +127,7 @@ class Rows:
             "multipart-binary": row(PLAIN, "protocol.binary", "raw DER where", counts=False),  # der-body
             "multipart-key-garbage": row(PLAIN, "protocol.base64", "is not base64", counts=False),
             "multipart-certificate-garbage": row(PLAIN, "protocol.base64-padding", "has a '=' too many", counts=False),
-            "multipart-empty-key": row(PLAIN, "protocol.empty", "a part of the server's answer is empty"),
+            "multipart-empty-key": row(PLAIN, "protocol.empty", "a part of the server's answer is empty", counts=False),
             "multipart-long-part-header": row(PLAIN, "protocol.multipart-header-size", "more header data"),
             "multipart-many-part-headers": row(PLAIN, "protocol.multipart-header-size", "more header data", counts=False),
             "multipart-two-part-types": row(PLAIN, "protocol.multipart-header", "the same header twice"),

@@ -13,7 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from harness import (ROOT, Estuary, Lab, case, cases_from, check, check_equal, check_in, check_not_in, main,  # noqa: E402
                      make_ca, password_file, program, run, snapshot, wait_until)
 
-COMMANDS = ["bootstrap", "cacerts", "csrattrs", "csr", "enroll", "reenroll", "serverkeygen", "fullcmc", "verify",
+COMMANDS = ["bootstrap", "cacerts", "csrattrs", "csr", "enroll", "reenroll", "serverkeygen", "fullcmc", "key", "verify",
             "version"]
 SECRET = "hunter2-do-not-show"
 NOWHERE = "https://localhost:9"     # the discard port: nobody listens

@@ -9,7 +9,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from common import Alice, check_folder, estuary, lab, server  # noqa: E402
 from harness import (ROOT, case, check, check_equal, check_in, main, make_key, need, openssl)  # noqa: E402
 
-COMMANDS = ("bootstrap", "cacerts", "csrattrs", "csr", "enroll", "reenroll", "serverkeygen", "fullcmc", "verify",
+COMMANDS = ("bootstrap", "cacerts", "csrattrs", "csr", "enroll", "reenroll", "serverkeygen", "fullcmc", "key", "verify",
             "version")
 NOWHERE = "https://localhost:1"
 

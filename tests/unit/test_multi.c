@@ -1,12 +1,26 @@
 /* estuary_multi without a server: the port refuses at once, and everything around a transfer shows. */
 #include "support.h"
 
+#include "client/op.h"
+
 #include <estuary/multi.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
+
+static int n_waits;
+
+/* In the place of libc's: what waits without waiting shows. */
+int epoll_wait(int epoll, struct epoll_event *events, int max, int timeout)
+{
+    n_waits++;
+    return epoll_pwait(epoll, events, max, timeout, NULL);
+}
 
 /* A port that is taken and does not listen: nobody else can answer there. */
 static int refusing_port(int *port)
@@ -151,6 +165,72 @@ static void cancelled(void **state)
     add(f, 2); /* never started, left to tear_down */
 }
 
+static estuary_client *silent;
+
+static void on_alarm(int number)
+{
+    (void)number;
+    estuary_client_cancel(silent);
+}
+
+/* One has ended and stays; the other waits for a server that says nothing. */
+static void run_waits_without_spinning(void **state)
+{
+    struct fixture *f = *state;
+    char url[64];
+    int port = 0, fd = refusing_port(&port);
+    estuary_config *config = NULL;
+    assert_int_equal(listen(fd, 1), 0);
+    snprintf(url, sizeof(url), "https://127.0.0.1:%d", port);
+    assert_int_equal(estuary_config_new(&config, NULL), ESTUARY_OK);
+    assert_int_equal(estuary_config_set_server(config, url, NULL, NULL), ESTUARY_OK);
+    assert_int_equal(estuary_config_insecure_accept_any_server(config, NULL), ESTUARY_OK);
+    assert_int_equal(estuary_client_new(config, &silent, NULL), ESTUARY_OK);
+    estuary_config_free(config);
+    add(f, 0);
+    assert_int_equal(estuary_multi_add(f->multi, silent, ESTUARY_OP_CACERTS, NULL, NULL, NULL, NULL),
+                     ESTUARY_OK);
+    assert_true(signal(SIGALRM, on_alarm) != SIG_ERR);
+    const struct itimerval soon = {.it_value = {.tv_usec = 200000}};
+    assert_int_equal(setitimer(ITIMER_REAL, &soon, NULL), 0);
+    n_waits = 0;
+    assert_int_equal(estuary_multi_run(f->multi, NULL), ESTUARY_OK);
+    assert_true(n_waits > 0 && n_waits < 50);
+    expect_over(estuary_multi_next_done(f->multi), "network.connect");
+    expect_over(estuary_multi_next_done(f->multi), "cancelled");
+    estuary_client_free(silent);
+    close(fd);
+}
+
+/* What was issued is never thrown away; what is lost on the way can be resumed. */
+static void what_is_kept(void **state)
+{
+    (void)state;
+    X509 *certificate = X509_new();
+    assert_non_null(certificate);
+    const struct {
+        X509 *certificate;
+        bool maybe_sent;
+        estuary_state state;
+        estuary_status status;
+        bool kept;
+    } rows[] = {{certificate, false, ESTUARY_STATE_READY, ESTUARY_E_CANCELLED, true},
+                {certificate, false, ESTUARY_STATE_READY, ESTUARY_E_SERVER, true},
+                {certificate, false, ESTUARY_STATE_FAILED, ESTUARY_E_CERTIFICATE, true},
+                {NULL, true, ESTUARY_STATE_READY, ESTUARY_E_TLS, true},
+                {NULL, true, ESTUARY_STATE_READY, ESTUARY_E_MEMORY, true},
+                {NULL, true, ESTUARY_STATE_FAILED, ESTUARY_E_SERVER, false},
+                {NULL, false, ESTUARY_STATE_READY, ESTUARY_E_NETWORK, false},
+                {NULL, false, ESTUARY_STATE_READY, ESTUARY_E_SERVER, false}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const estuary_enrollment enrollment = {
+            .certificate = rows[i].certificate, .maybe_sent = rows[i].maybe_sent, .state = rows[i].state};
+        assert_int_equal(est_enroll_is_kept(&enrollment, rows[i].status), rows[i].kept);
+    }
+    assert_false(est_enroll_is_kept(NULL, ESTUARY_OK));
+    X509_free(certificate);
+}
+
 static void on_done(void *arg, estuary_op *op)
 {
     struct fixture *f = arg;
@@ -250,6 +330,8 @@ int main(void)
                                        CASE(at_most_so_many),
                                        CASE(one_client_one_operation_at_a_time),
                                        CASE(cancelled),
+                                       CASE(run_waits_without_spinning),
+                                       CASE(what_is_kept),
                                        CASE(callbacks_add_and_cancel),
                                        CASE(from_an_event_loop),
                                        CASE(what_makes_no_sense)};
