@@ -27,7 +27,7 @@ static int pin_read(context *ctx, estuary_secret **out)
 static int say_public(context *ctx, const EVP_PKEY *key, json_t *to)
 {
     char algorithm[64], hex[2 * SHA256_DIGEST_LENGTH + 1];
-    unsigned char digest[SHA256_DIGEST_LENGTH], *der = NULL;
+    unsigned char digest[SHA256_DIGEST_LENGTH] = {0}, *der = NULL;
     int result = EXIT_DONE;
     int len = i2d_PUBKEY(key, &der);
     TRY(check(ctx, estuary_key_algorithm(key, algorithm, sizeof(algorithm), ctx->err)));
