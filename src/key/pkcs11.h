@@ -69,6 +69,11 @@ typedef struct est_p11_modules {
 estuary_status est_p11_modules_open(const est_p11_uri *uri, est_p11_modules **out, estuary_error *err);
 void est_p11_modules_free(est_p11_modules *modules);
 
+/* pkcs11_text.c: PKCS#11 pads its texts with blanks */
+
+size_t est_p11_trim(const unsigned char *text, size_t len);
+void est_p11_text(const unsigned char *text, size_t len, char out[EST_P11_TEXT_SIZE]);
+
 /* pkcs11_token.c */
 
 #define EST_P11_IDLE_MAX 16
@@ -87,6 +92,7 @@ typedef struct est_p11_token {
     estuary_secret *refused_pin; /* never tried a second time (K3) */
     pid_t pid;                   /* who opened the sessions; a child of fork() starts anew */
     bool connected;
+    bool logged_in;           /* by us: a login is the whole process's, and another's is not ours to end */
     unsigned generation;      /* counts connections: handles of an older one mean nothing */
     CK_SESSION_HANDLE anchor; /* keeps the login while no other session is open */
     CK_SESSION_HANDLE idle[EST_P11_IDLE_MAX];

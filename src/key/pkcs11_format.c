@@ -32,20 +32,13 @@ static bool add_escaped(est_buf *out, const char *name, const uint8_t *value, si
     return ok;
 }
 
-static size_t trimmed(const unsigned char *text, size_t len)
-{
-    while (len > 0 && (text[len - 1] == ' ' || text[len - 1] == '\0'))
-        len--;
-    return len;
-}
-
 estuary_status est_p11_uri_format(const est_p11_token *token, const est_p11_name *name,
                                   const char *module_path, char **out, estuary_error *err)
 {
     est_buf text = {.max = FORMAT_MAX};
     const CK_TOKEN_INFO *info = &token->info;
-    size_t label = trimmed(info->label, sizeof(info->label));
-    size_t serial = trimmed(info->serialNumber, sizeof(info->serialNumber));
+    size_t label = est_p11_trim(info->label, sizeof(info->label));
+    size_t serial = est_p11_trim(info->serialNumber, sizeof(info->serialNumber));
     bool ok = add(&text, "pkcs11:") && add_escaped(&text, "token=", info->label, label, "") &&
               add_escaped(&text, "serial=", info->serialNumber, serial, "") &&
               add_escaped(&text, "object=", name->label, name->label_len, "") &&

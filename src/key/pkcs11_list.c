@@ -37,13 +37,6 @@ static const struct {
              {ESTUARY_KEY_UNWRAP, CKA_UNWRAP},
              {ESTUARY_KEY_ALWAYS_AUTHENTICATE, CKA_ALWAYS_AUTHENTICATE}};
 
-static void take_text(const unsigned char *text, size_t len, char out[EST_P11_TEXT_SIZE])
-{
-    while (len > 0 && (text[len - 1] == ' ' || text[len - 1] == '\0'))
-        len--;
-    est_text_sanitise(text, len, out, EST_P11_TEXT_SIZE);
-}
-
 static const char *pin_state(CK_FLAGS flags)
 {
     if ((flags & CKF_USER_PIN_INITIALIZED) == 0)
@@ -59,10 +52,10 @@ static const char *pin_state(CK_FLAGS flags)
 
 static void describe(estuary_token *token, const CK_TOKEN_INFO *info)
 {
-    take_text(info->label, sizeof(info->label), token->label);
-    take_text(info->serialNumber, sizeof(info->serialNumber), token->serial);
-    take_text(info->manufacturerID, sizeof(info->manufacturerID), token->manufacturer);
-    take_text(info->model, sizeof(info->model), token->model);
+    est_p11_text(info->label, sizeof(info->label), token->label);
+    est_p11_text(info->serialNumber, sizeof(info->serialNumber), token->serial);
+    est_p11_text(info->manufacturerID, sizeof(info->manufacturerID), token->manufacturer);
+    est_p11_text(info->model, sizeof(info->model), token->model);
     token->pin_state = pin_state(info->flags);
     char *version = est_printf("%u.%u", info->firmwareVersion.major, info->firmwareVersion.minor);
     if (version != NULL)

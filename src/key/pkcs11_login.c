@@ -40,6 +40,7 @@ static estuary_status refused(est_p11_token *token, const CK_TOKEN_INFO *before,
 estuary_status est_p11_login(est_p11_token *token, CK_SESSION_HANDLE session, estuary_error *err)
 {
     CK_TOKEN_INFO info = token->info;
+    token->logged_in = false;
     CK_RV rv = token->calls->C_GetTokenInfo(token->slot, &info);
     if (rv != CKR_OK)
         return est_p11_fail(err, rv, "asking for its state");
@@ -54,6 +55,7 @@ estuary_status est_p11_login(est_p11_token *token, CK_SESSION_HANDLE session, es
     if (status != ESTUARY_OK)
         return status;
     rv = log_in(token, session, CKU_USER, with_pin);
+    token->logged_in = rv == CKR_OK;
     if (rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN) /* a login is the whole process's */
         return ESTUARY_OK;
     if (rv == CKR_PIN_INCORRECT || rv == CKR_PIN_INVALID || rv == CKR_PIN_LEN_RANGE)

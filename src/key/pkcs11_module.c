@@ -5,7 +5,29 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* K2: what is loaded runs with our rights, so no one else may be able to replace it. */
+static bool is_safe(const struct stat *info)
+{
+    bool ours = info->st_uid == 0 || info->st_uid == geteuid();
+    bool open = (info->st_mode & (S_IWGRP | S_IWOTH)) != 0;
+    /* in a sticky folder only the owner replaces a file */
+    return ours && (!open || (S_ISDIR(info->st_mode) && (info->st_mode & S_ISVTX) != 0));
+}
+
+/* The folder that holds the file; whoever may write there may put another file in its place. */
+static bool folder_is_safe(const char *path)
+{
+    struct stat info;
+    const char *slash = strrchr(path, '/');
+    char *folder = slash == path ? est_strdup("/") : est_strndup(path, (size_t)(slash - path));
+    bool safe = folder != NULL && stat(folder, &info) == 0 && is_safe(&info);
+    est_free(folder);
+    return safe;
+}
+
+/*
+ * K2: what is loaded runs with our rights, so no one else may be able to replace it. On the path, since a
+ * module is loaded by its path: who could change it in between could have changed it before.
+ */
 static estuary_status check_path(const char *path, estuary_error *err)
 {
     struct stat info;
@@ -15,7 +37,7 @@ static estuary_status check_path(const char *path, estuary_error *err)
         return est_fail_errno(err, EST_CONFIG_MODULE_PATH, "the PKCS#11 module %s cannot be opened", path);
     if (!S_ISREG(info.st_mode))
         return est_fail(err, EST_CONFIG_MODULE_PATH, "the PKCS#11 module %s is not a file", path);
-    if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+    if (!is_safe(&info) || !folder_is_safe(path))
         return est_fail(err, EST_CONFIG_MODULE_PATH, "the PKCS#11 module %s can be replaced by others", path);
     return ESTUARY_OK;
 }

@@ -16,14 +16,6 @@ typedef struct candidate {
     size_t count;
 } candidate;
 
-/* PKCS#11 pads with blanks; the text is the token's, so it is cleaned. */
-static void take_text(const unsigned char *text, size_t len, char out[EST_P11_TEXT_SIZE])
-{
-    while (len > 0 && (text[len - 1] == ' ' || text[len - 1] == '\0'))
-        len--;
-    est_text_sanitise(text, len, out, EST_P11_TEXT_SIZE);
-}
-
 static void look_at(const est_p11_uri *uri, CK_FUNCTION_LIST *calls, CK_SLOT_ID slot, candidate *found)
 {
     const est_p11_kit *kit = est_p11_kit_get();
@@ -126,8 +118,8 @@ static est_p11_token *new_token(const candidate *found, est_p11_modules *modules
     token->slot = found->slot;
     token->info = found->info;
     token->modules = modules;
-    take_text(found->info.label, sizeof(found->info.label), token->label);
-    take_text(found->info.serialNumber, sizeof(found->info.serialNumber), token->serial);
+    est_p11_text(found->info.label, sizeof(found->info.label), token->label);
+    est_p11_text(found->info.serialNumber, sizeof(found->info.serialNumber), token->serial);
     token->next = list;
     list = token;
     return token;
@@ -206,7 +198,7 @@ void est_p11_token_free(est_p11_token *token)
     (void)pthread_mutex_unlock(&list_lock);
     if (!last)
         return;
-    if (token->connected && token->pid == getpid())
+    if (token->connected && token->logged_in && token->pid == getpid())
         (void)token->calls->C_Logout(token->anchor); /* K2: logout at close */
     disconnect(token);
     free_token(token);

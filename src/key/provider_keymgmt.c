@@ -121,8 +121,9 @@ static int key_match(const void *a, const void *b, int selection)
     const est_bridge_key *one = a, *other = b;
     if (one->public_key == NULL || other->public_key == NULL)
         return 0;
-    if ((selection & OSSL_KEYMGMT_SELECT_KEYPAIR) != 0 && !one->parameters_only && !other->parameters_only)
-        return EVP_PKEY_eq(one->public_key, other->public_key) == 1;
+    if ((selection & OSSL_KEYMGMT_SELECT_KEYPAIR) != 0)
+        return !one->parameters_only && !other->parameters_only &&
+               EVP_PKEY_eq(one->public_key, other->public_key) == 1;
     return EVP_PKEY_parameters_eq(one->public_key, other->public_key) == 1;
 }
 

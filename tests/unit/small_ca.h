@@ -126,4 +126,19 @@ static inline char *small_answer(X509 *const *certs, size_t n)
     return text;
 }
 
+/* The key signs a request; ESTUARY_OK only with a signature that verifies. */
+static inline estuary_status small_sign_with(EVP_PKEY *key, estuary_error *err)
+{
+    estuary_csr *csr = NULL;
+    X509_REQ *request = NULL;
+    assert_int_equal(estuary_csr_new(&csr, NULL), ESTUARY_OK);
+    assert_int_equal(estuary_csr_set_subject(csr, "CN=device", NULL), ESTUARY_OK);
+    estuary_status status = estuary_csr_sign(csr, key, &request, err);
+    if (status == ESTUARY_OK)
+        assert_int_equal(X509_REQ_verify(request, X509_REQ_get0_pubkey(request)), 1);
+    X509_REQ_free(request);
+    estuary_csr_free(csr);
+    return status;
+}
+
 #endif

@@ -294,6 +294,20 @@ static void test_the_private_half_is_not_to_be_had(void **s)
     EVP_PKEY_free(key);
 }
 
+/* Parameters alone are no key: they equal none, the one they came from included. */
+static void test_parameters_equal_no_key(void **s)
+{
+    state *st = *s;
+    token t = {.key = st->ec};
+    EVP_PKEY *key = bridge(st, &t), *empty = EVP_PKEY_new();
+    assert_int_equal(EVP_PKEY_copy_parameters(empty, key), 1);
+    assert_int_not_equal(EVP_PKEY_eq(empty, key), 1);
+    assert_int_not_equal(EVP_PKEY_eq(key, empty), 1);
+    ERR_clear_error();
+    EVP_PKEY_free(empty);
+    EVP_PKEY_free(key);
+}
+
 static CMS_ContentInfo *sealed_for(X509 *cert, bool oaep, const char *text)
 {
     BIO *in = BIO_new_mem_buf(text, -1);
@@ -493,6 +507,7 @@ int main(void)
         cmocka_unit_test(test_another_public_key),
         cmocka_unit_test(test_software_keys_stay_with_openssl),
         cmocka_unit_test(test_the_private_half_is_not_to_be_had),
+        cmocka_unit_test(test_parameters_equal_no_key),
         cmocka_unit_test(test_opens_cms),
         cmocka_unit_test(test_signs_cms),
         cmocka_unit_test(test_tls_client_authentication),

@@ -49,14 +49,7 @@ static EVP_PKEY *made(state *st, const char *algorithm, const char *uri)
 
 static void signs(state *st, EVP_PKEY *key)
 {
-    estuary_csr *csr = NULL;
-    X509_REQ *request = NULL;
-    assert_ok(estuary_csr_new(&csr, st->err), st->err);
-    assert_ok(estuary_csr_set_subject(csr, "CN=device", st->err), st->err);
-    assert_ok(estuary_csr_sign(csr, key, &request, st->err), st->err);
-    assert_int_equal(X509_REQ_verify(request, X509_REQ_get0_pubkey(request)), 1);
-    X509_REQ_free(request);
-    estuary_csr_free(csr);
+    assert_ok(small_sign_with(key, st->err), st->err);
 }
 
 static void test_made_found_deleted(void **s)
@@ -154,6 +147,34 @@ static void test_refused_uris(void **s)
         assert_failed(estuary_key_open(rows[i].uri, st->pin, 0, &key, st->err), st->err, rows[i].code);
         assert_null(strstr(estuary_error_message(st->err), "1234"));
         assert_null(strstr(estuary_error_detail(st->err), "1234"));
+    }
+}
+
+/* K2: a module that somebody else could put in its place is not loaded. */
+static void test_replaceable_modules(void **s)
+{
+    state *st = *s;
+    REQUIRED(st);
+    static const struct {
+        mode_t folder, file;
+        const char *sentence;
+    } rows[] = {{0755, 0666, "can be replaced by others"}, {0755, 0664, "can be replaced by others"},
+                {0777, 0644, "can be replaced by others"}, {0775, 0644, "can be replaced by others"},
+                {0755, 0644, "is no PKCS#11 module"},      {01777, 0644, "is no PKCS#11 module"}};
+    char folder[96], path[128], uri[256];
+    snprintf(folder, sizeof(folder), "%s/modules", softhsm_folder);
+    snprintf(path, sizeof(path), "%s/module.so", folder);
+    snprintf(uri, sizeof(uri), "pkcs11:object=a?module-path=%s", path);
+    assert_int_equal(mkdir(folder, 0700), 0);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_int_equal(fclose(file), 0);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        EVP_PKEY *key = NULL;
+        assert_int_equal(chmod(folder, rows[i].folder), 0);
+        assert_int_equal(chmod(path, rows[i].file), 0);
+        assert_failed(estuary_key_open(uri, st->pin, 0, &key, st->err), st->err, "config.module-path");
+        assert_non_null(strstr(estuary_error_message(st->err), rows[i].sentence));
     }
 }
 
@@ -256,9 +277,13 @@ static void test_threads(void **s)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_made_found_deleted), cmocka_unit_test(test_pins),
-        cmocka_unit_test(test_refused_uris),       cmocka_unit_test(test_algorithms_refused),
-        cmocka_unit_test(test_after_fork),         cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_replaceable_modules),
+        cmocka_unit_test(test_made_found_deleted),
+        cmocka_unit_test(test_pins),
+        cmocka_unit_test(test_refused_uris),
+        cmocka_unit_test(test_algorithms_refused),
+        cmocka_unit_test(test_after_fork),
+        cmocka_unit_test(test_threads),
         cmocka_unit_test(test_ambiguous),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

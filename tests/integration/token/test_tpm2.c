@@ -41,20 +41,6 @@ static int tear_down(void **s)
     return 0;
 }
 
-static estuary_status sign_with(EVP_PKEY *key, estuary_error *err)
-{
-    estuary_csr *csr = NULL;
-    X509_REQ *request = NULL;
-    assert_int_equal(estuary_csr_new(&csr, NULL), ESTUARY_OK);
-    assert_int_equal(estuary_csr_set_subject(csr, "CN=device", NULL), ESTUARY_OK);
-    estuary_status status = estuary_csr_sign(csr, key, &request, err);
-    if (status == ESTUARY_OK)
-        assert_int_equal(X509_REQ_verify(request, X509_REQ_get0_pubkey(request)), 1);
-    X509_REQ_free(request);
-    estuary_csr_free(csr);
-    return status;
-}
-
 static void test_made_and_loaded(void **s)
 {
     state *st = *s;
@@ -68,13 +54,13 @@ static void test_made_and_loaded(void **s)
         assert_ok(estuary_key_create(names[i], uri, i == 0 ? NULL : st->pin, &key, st->err), st->err);
         assert_ok(estuary_key_algorithm(key, name, sizeof(name), st->err), st->err);
         assert_string_equal(name, names[i]);
-        assert_ok(sign_with(key, st->err), st->err);
+        assert_ok(small_sign_with(key, st->err), st->err);
         assert_int_equal(stat(uri + 5, &info), 0);
         assert_int_equal(info.st_mode & 0777, 0600);
         assert_failed(estuary_key_create(names[i], uri, NULL, &again, st->err), st->err, "key.exists");
         assert_ok(estuary_key_open(uri, i == 0 ? NULL : st->pin, 0, &again, st->err), st->err);
         assert_true(est_key_equal(key, again));
-        assert_ok(sign_with(again, st->err), st->err);
+        assert_ok(small_sign_with(again, st->err), st->err);
         EVP_PKEY_free(again);
         EVP_PKEY_free(key);
     }
@@ -143,7 +129,7 @@ static void test_refusals(void **s)
     EVP_PKEY_free(key);
     assert_failed(estuary_key_open(uri, NULL, 0, &key, st->err), st->err, "key.pin-needed");
     assert_ok(estuary_key_open(uri, st->wrong, 0, &key, st->err), st->err); /* only its use tells */
-    assert_failed(sign_with(key, st->err), st->err, "key.pin");
+    assert_failed(small_sign_with(key, st->err), st->err, "key.pin");
     EVP_PKEY_free(key);
     assert_ok(estuary_key_create("ec:P-256", plain, NULL, &software, st->err), st->err);
     EVP_PKEY_free(software);
@@ -193,10 +179,10 @@ static void test_handle(void **s)
     EVP_PKEY *key = NULL;
     assert_ok(estuary_key_open("handle:0x81000005", st->pin, 0, &key, st->err), st->err);
     for (int i = 0; i < 6; i++) /* more than there are slots */
-        assert_ok(sign_with(key, st->err), st->err);
+        assert_ok(small_sign_with(key, st->err), st->err);
     EVP_PKEY_free(key);
     assert_ok(estuary_key_open("HANDLE:0x81000005", st->wrong, 0, &key, st->err), st->err);
-    assert_failed(sign_with(key, st->err), st->err, "key.pin");
+    assert_failed(small_sign_with(key, st->err), st->err, "key.pin");
     EVP_PKEY_free(key);
 }
 
@@ -209,7 +195,7 @@ static void test_software_keys_beside(void **s)
         EVP_PKEY *key = NULL;
         assert_ok(estuary_key_generate(names[i], &key, st->err), st->err);
         assert_string_equal(OSSL_PROVIDER_get0_name(EVP_PKEY_get0_provider(key)), "default");
-        assert_ok(sign_with(key, st->err), st->err);
+        assert_ok(small_sign_with(key, st->err), st->err);
         EVP_PKEY_free(key);
     }
     assert_int_equal(OSSL_PROVIDER_available(NULL, "tpm2"), 0);
