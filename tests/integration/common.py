@@ -3,7 +3,9 @@
 import base64
 import json
 import pathlib
+import select
 import socket
+import ssl
 import sys
 import threading
 
@@ -142,27 +144,46 @@ class Listener:
         self._socket.close()
 
 
-def relay(a, b):
-    """Carries bytes both ways until both sides have ended; returns what a sent."""
-    sent = bytearray()
+def read_now(source):
+    """What is there; None when there is nothing yet (a TLS record need not hold data), b"" at the end."""
+    patience = source.gettimeout()
+    source.settimeout(0)
+    try:
+        return source.recv(65536)
+    except (ssl.SSLWantReadError, BlockingIOError):
+        return None
+    except OSError:
+        return b""
+    finally:
+        source.settimeout(patience)
 
-    def carry(source, sink, record=None):
-        try:
-            while data := source.recv(65536):
-                if record is not None:
-                    record.extend(data)
-                sink.sendall(data)
-        except OSError:
-            pass
-        try:
+
+def pass_on(data, sink):
+    try:
+        if data:
+            sink.sendall(data)
+        else:
             sink.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
+    except OSError:
+        return False
+    return bool(data)
 
-    back = threading.Thread(target=carry, args=(b, a), daemon=True)
-    back.start()
-    carry(a, b, sent)
-    back.join(5)
+
+def relay(a, b):
+    """Carries bytes both ways until both sides have ended; returns what a sent. In one thread: TLS sockets want that."""
+    sent, other, reading = bytearray(), {a: b, b: a}, {a, b}
+    while reading:
+        ready = [s for s in reading if getattr(s, "pending", int)()] or select.select(list(reading), [], [], 30)[0]
+        if not ready:
+            break
+        for source in ready:
+            data = read_now(source)
+            if data is None:
+                continue
+            if source is a:
+                sent.extend(data)
+            if not pass_on(data, other[source]):
+                reading.discard(source)
     return bytes(sent)
 
 
