@@ -94,6 +94,7 @@ void access_log(struct exchange *ex)
     json_string(line, "tls", SSL_get_version(ex->ssl));
     json_bool(line, "resumed", SSL_session_reused(ex->ssl) == 1);
     json_number(line, "connection", (long long)(intptr_t)SSL_get_app_data(ex->ssl));
+    json_number(line, "port", ex->door->port);
     add_client(line, ex->client);
     json_string(line, "user", ex->user);
     json_string(line, "pop", ex->pop);
@@ -104,15 +105,16 @@ void access_log(struct exchange *ex)
     finish_line(ex->lab, line);
 }
 
-/* The plain HTTP side, where certificates and CRLs are published. */
-void access_log_plain(struct lab *lab, struct evhttp_request *req, int status)
+/* The plain HTTP side, where CA certificates, CRLs and OCSP responses are published. */
+void access_log_plain(struct exchange *ex)
 {
     struct evbuffer *line = evbuffer_new();
     if (line == NULL)
         return;
     add_time(line);
-    add_request(line, req);
+    add_request(line, ex->req);
     json_string(line, "tls", NULL);
-    json_number(line, "status", status);
-    finish_line(lab, line);
+    json_number(line, "status", ex->reply.status);
+    json_string(line, "misbehaved", ex->misbehaved);
+    finish_line(ex->lab, line);
 }

@@ -45,9 +45,11 @@ void auth_challenge(struct exchange *ex, bool stale)
     }
     /* Without a body: Bouncy Castle's EST client gives up on a challenge that has one. */
     reply_set(&ex->reply, 401, "Unauthorized");
-    if ((offered & AUTH_DIGEST_SHA256) != 0)
+    if ((offered & AUTH_DIGEST_WEAK_FIRST) != 0)
+        ok = digest_challenge(ex, "algorithm=MD5, ", stale);
+    if (ok && (offered & AUTH_DIGEST_SHA256) != 0)
         ok = digest_challenge(ex, "algorithm=SHA-256, ", stale);
-    if (ok && (offered & AUTH_DIGEST_MD5) != 0)
+    if (ok && (offered & (AUTH_DIGEST_MD5 | AUTH_DIGEST_WEAK_FIRST)) == AUTH_DIGEST_MD5)
         ok = digest_challenge(ex, unnamed ? "" : "algorithm=MD5, ", stale);
     if (ok && (offered & AUTH_BASIC) != 0)
         ok = reply_header(&ex->reply, "WWW-Authenticate", "Basic realm=\"estuary-lab\"");

@@ -182,7 +182,8 @@ static const EVP_MD *offered_algorithm(const struct lab *lab, const char *name)
     const unsigned offered = lab->options.auth;
     if ((offered & AUTH_DIGEST_SHA256) != 0 && strcasecmp(name, "SHA-256") == 0)
         return EVP_sha256();
-    if ((offered & AUTH_DIGEST_MD5) != 0 && (*name == '\0' || strcasecmp(name, "MD5") == 0))
+    if ((offered & (AUTH_DIGEST_MD5 | AUTH_DIGEST_WEAK_FIRST)) == AUTH_DIGEST_MD5 &&
+        (*name == '\0' || strcasecmp(name, "MD5") == 0))
         return EVP_md5();
     return NULL;
 }

@@ -3,6 +3,7 @@
 
 #include <event2/buffer.h>
 #include <openssl/pem.h>
+#include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,10 +11,21 @@
 struct urls ca_urls(const struct ca *ca, const char *issuer)
 {
     struct urls urls;
-    (void)snprintf(urls.aia, sizeof urls.aia, "caIssuers;URI:%s/%s%s.cer", ca->http_base, issuer,
-                   ca->generation);
-    (void)snprintf(urls.cdp, sizeof urls.cdp, "URI:%s/%s%s.crl", ca->http_base, issuer, ca->generation);
+    (void)snprintf(urls.aia, sizeof urls.aia, "OCSP;URI:%s/ocsp,caIssuers;URI:%s/%s%s.cer", ca->http_base,
+                   ca->http_base, issuer, ca->generation);
+    (void)snprintf(urls.cdp, sizeof urls.cdp, "URI:%s/crl/%s%s.crl", ca->http_base, issuer, ca->generation);
     return urls;
+}
+
+void ca_issuers(const struct ca *ca, struct issuer out[LAB_ISSUERS])
+{
+    const bool rolled = ca->old_root != NULL;
+    out[0] = (struct issuer){rolled ? "root-new" : "root", ca->root, ca->root_key, &ca->root_ocsp};
+    out[1] =
+        (struct issuer){rolled ? "issuing-new" : "issuing", ca->issuing, ca->issuing_key, &ca->issuing_ocsp};
+    out[2] = (struct issuer){rolled ? "root" : NULL, ca->old_root, ca->old_root_key, &ca->old_root_ocsp};
+    out[3] = (struct issuer){rolled ? "issuing" : NULL, ca->old_issuing, ca->old_issuing_key,
+                             &ca->old_issuing_ocsp};
 }
 
 typedef X509 *make_certificate(const struct ca *ca, EVP_PKEY *key);
@@ -53,6 +65,46 @@ static X509 *make_issuing(const struct ca *ca, EVP_PKEY *key)
     return mint_certificate(&m);
 }
 
+/* Not to be checked for revocation itself. RFC 6960 4.2.2.2.1 */
+static bool add_nocheck(struct mint *m)
+{
+    ASN1_NULL *null = ASN1_NULL_new();
+    const bool ok = null != NULL && mint_add_extension(m, X509V3_EXT_i2d(NID_id_pkix_OCSP_noCheck, 0, null));
+    ASN1_NULL_free(null);
+    return ok;
+}
+
+static X509 *make_delegate(const struct ca *ca, EVP_PKEY *key, const char *cn, bool by_root)
+{
+    const time_t now = time(NULL);
+    X509 *certificate = NULL;
+    struct mint m = {
+        .cn = cn,
+        .key = key,
+        .issuer = by_root ? ca->root : ca->issuing,
+        .signer = by_root ? ca->root_key : ca->issuing_key,
+        .not_before = now - LAB_DAY,
+        .not_after = now + 4 * LAB_YEAR,
+        .basic = "critical,CA:FALSE",
+        .key_usage = "critical,digitalSignature",
+        .eku = "OCSPSigning",
+    };
+    if (add_nocheck(&m))
+        certificate = mint_certificate(&m);
+    mint_clear(&m);
+    return certificate;
+}
+
+static X509 *make_root_ocsp(const struct ca *ca, EVP_PKEY *key)
+{
+    return make_delegate(ca, key, "Estuary Lab Root OCSP Responder", true);
+}
+
+static X509 *make_issuing_ocsp(const struct ca *ca, EVP_PKEY *key)
+{
+    return make_delegate(ca, key, "Estuary Lab OCSP Responder", false);
+}
+
 /* Reads NAME.key and NAME.pem, or makes both; the certificate last, so that a torn start is repeated. */
 static bool open_pair(struct ca *ca, const char *name, const char *key_type, make_certificate *make,
                       EVP_PKEY **key, X509 **certificate)
@@ -84,7 +136,10 @@ cleanup:
 bool ca_open_pairs(struct ca *ca, const char *key_type)
 {
     return open_pair(ca, "root", key_type, make_root, &ca->root_key, &ca->root) &&
-           open_pair(ca, "issuing", key_type, make_issuing, &ca->issuing_key, &ca->issuing);
+           open_pair(ca, "issuing", key_type, make_issuing, &ca->issuing_key, &ca->issuing) &&
+           open_pair(ca, "ocsp-root", "ec", make_root_ocsp, &ca->root_ocsp.key, &ca->root_ocsp.certificate) &&
+           open_pair(ca, "ocsp-issuing", "ec", make_issuing_ocsp, &ca->issuing_ocsp.key,
+                     &ca->issuing_ocsp.certificate);
 }
 
 bool ca_open(struct ca *ca, const char *key_type)
@@ -96,8 +151,19 @@ bool ca_open(struct ca *ca, const char *key_type)
     return ca->anchors != NULL && file_write_certificate(ca->anchors, ca->root);
 }
 
+static void delegate_clear(struct delegate *delegate)
+{
+    EVP_PKEY_free(delegate->key);
+    X509_free(delegate->certificate);
+    *delegate = (struct delegate){0};
+}
+
 void ca_close(struct ca *ca)
 {
+    delegate_clear(&ca->root_ocsp);
+    delegate_clear(&ca->issuing_ocsp);
+    delegate_clear(&ca->old_root_ocsp);
+    delegate_clear(&ca->old_issuing_ocsp);
     X509_free(ca->root);
     X509_free(ca->issuing);
     X509_free(ca->server);

@@ -180,7 +180,7 @@ static bool chains(const struct lab *lab, X509 *certificate)
 {
     X509_STORE_CTX *ctx = X509_STORE_CTX_new();
     bool ok = ctx != NULL &&
-              X509_STORE_CTX_init(ctx, SSL_CTX_get_cert_store(lab->tls), certificate, NULL) == 1 &&
+              X509_STORE_CTX_init(ctx, SSL_CTX_get_cert_store(lab->doors[0].tls), certificate, NULL) == 1 &&
               X509_verify_cert(ctx) == 1;
     X509_STORE_CTX_free(ctx);
     return ok;

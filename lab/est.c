@@ -84,12 +84,12 @@ static void run(struct exchange *ex)
         misbehave_finish(ex);
 }
 
-static bool exchange_open(struct exchange *ex, struct lab *lab, struct evhttp_request *req)
+static bool exchange_open(struct exchange *ex, struct door *door, struct evhttp_request *req)
 {
     struct evbuffer *in = evhttp_request_get_input_buffer(req);
     struct bufferevent *bev = evhttp_connection_get_bufferevent(evhttp_request_get_connection(req));
     const size_t len = evbuffer_get_length(in);
-    *ex = (struct exchange){.lab = lab, .req = req};
+    *ex = (struct exchange){.lab = door->lab, .door = door, .req = req};
     ex->ssl = bufferevent_openssl_get_ssl(bev);
     if (ex->ssl == NULL || (len > 0 && !bytes_append(&ex->body, evbuffer_pullup(in, -1), len)))
         return false;
@@ -171,7 +171,7 @@ static void csrattrs_handle(struct exchange *ex)
         est_answer(ex, "application/csrattrs", &asked);
     else if (ex->lab->csrattrs.len > 0)
         est_answer(ex, "application/csrattrs", &ex->lab->csrattrs);
-    else if (misbehave_touches(ex->lab, OP_CSRATTRS))
+    else if (misbehave_touches(ex->door, OP_CSRATTRS))
         est_answer(ex, "application/csrattrs", &stand_in);
     else
         reply_set(&ex->reply, 204, "No Content");

@@ -27,6 +27,7 @@ struct evhttp_request;
 #define LAB_IDLE_SECONDS      30
 #define LAB_MAX_USERS         16
 #define LAB_MAX_MISBEHAVIOURS 16
+#define LAB_MAX_ALSO          512
 #define LAB_MAX_HEADER_LINES  16
 #define LAB_MAX_EXTENSIONS    8
 #define LAB_MAX_KEKS          16
@@ -80,7 +81,13 @@ bool file_write_certificate(const char *path, X509 *certificate);
 
 /* ---- options.c and source.c ---- */
 
-enum auth_scheme { AUTH_BASIC = 1, AUTH_DIGEST_MD5 = 2, AUTH_DIGEST_SHA256 = 4, AUTH_DIGEST_UNNAMED = 8 };
+enum auth_scheme {
+    AUTH_BASIC = 1,
+    AUTH_DIGEST_MD5 = 2,
+    AUTH_DIGEST_SHA256 = 4,
+    AUTH_DIGEST_UNNAMED = 8,
+    AUTH_DIGEST_WEAK_FIRST = 16 /* MD5 is listed first, and not accepted */
+};
 
 struct user {
     char *name;
@@ -99,6 +106,7 @@ struct misbehaviour;
 struct misbehave_choice {
     const struct misbehaviour *what;
     unsigned operations; /* bits of enum operation_bit it is allowed to touch */
+    const char *text;    /* as the command line has it */
 };
 
 struct options {
@@ -113,6 +121,8 @@ struct options {
     long retry_after;
     struct misbehave_choice misbehave[LAB_MAX_MISBEHAVIOURS];
     size_t misbehave_count;
+    struct misbehave_choice also[LAB_MAX_ALSO]; /* each at a port of its own */
+    size_t also_count;
     const char *csrattrs;
     long lifetime;
     int tls_version; /* 0 = 1.2 and 1.3 */
@@ -121,11 +131,19 @@ struct options {
     bool cmc_signed_by_ca; /* not by an RA */
     bool cmc_anchors;
     bool rollover;
+    bool staple;
+    bool must_staple;
+    bool ocsp_signed_by_ca; /* not by a delegate */
+    bool delta;
+    long ocsp_lifetime; /* 0: responses without nextUpdate */
+    long crl_lifetime;
+    const char *revoke; /* a serial number; NULL: run the lab */
+    const char *reason;
     struct kek keks[LAB_MAX_KEKS];
     size_t kek_count;
 };
 
-enum options_verdict { OPTIONS_RUN, OPTIONS_DONE, OPTIONS_WRONG };
+enum options_verdict { OPTIONS_RUN, OPTIONS_REVOKE, OPTIONS_DONE, OPTIONS_WRONG };
 
 enum options_verdict options_parse(struct options *o, int argc, char **argv);
 void options_clear(struct options *o);
@@ -168,7 +186,13 @@ void mint_drop_extension(struct mint *m, int nid);
 void mint_clear(struct mint *m);
 EVP_PKEY *new_key(const char *type);
 
-/* ---- ca.c, server_certificate.c, crl.c ---- */
+/* ---- ca.c, server_certificate.c ---- */
+
+/* A delegated OCSP signer. RFC 6960 4.2.2.2 */
+struct delegate {
+    EVP_PKEY *key;
+    X509 *certificate;
+};
 
 struct ca {
     char *dir;
@@ -181,11 +205,16 @@ struct ca {
     X509 *issuing;
     EVP_PKEY *server_key;
     X509 *server;
+    bool must_staple; /* asked for by that certificate. RFC 7633 */
+    struct delegate root_ocsp;
+    struct delegate issuing_ocsp;
     const char *generation; /* "" or, with --rollover, "-new": in the names of files and URLs */
     EVP_PKEY *old_root_key; /* with --rollover: what the ones above take over from */
     X509 *old_root;
     EVP_PKEY *old_issuing_key;
     X509 *old_issuing;
+    struct delegate old_root_ocsp;
+    struct delegate old_issuing_ocsp;
     X509 *old_with_new;
     X509 *new_with_old; /* NULL also where a misbehaviour leaves it out */
     char *new_anchors;
@@ -194,6 +223,17 @@ struct ca {
 bool ca_open(struct ca *ca, const char *key_type);
 /* Root and issuing CA of ca->generation, made when absent. */
 bool ca_open_pairs(struct ca *ca, const char *key_type);
+/* One of the lab's CAs as its revocation services see it; everything lent. */
+struct issuer {
+    const char *name; /* in the paths of what it publishes; NULL: there is no such CA */
+    X509 *certificate;
+    EVP_PKEY *key;
+    const struct delegate *ocsp;
+};
+
+#define LAB_ISSUERS 4
+/* The current root and issuing CA, and with a rollover the old ones. */
+void ca_issuers(const struct ca *ca, struct issuer out[LAB_ISSUERS]);
 /* Values of AIA and CDP: where the issuer called root or issuing is published. */
 struct urls {
     char aia[160];
@@ -205,36 +245,49 @@ bool ca_fingerprint(const X509 *certificate, char out[96]);
 /* Keeps a copy of what was issued and a line in the serial database. */
 bool ca_record(const struct ca *ca, X509 *certificate);
 /* The honest description of the lab's own TLS certificate, for the misbehaviours to bend. */
-void server_certificate_describe(const struct ca *ca, struct mint *m);
+bool server_certificate_describe(const struct ca *ca, struct mint *m);
 bool server_certificate_open(struct ca *ca, const char *host);
-bool crl_encode(X509 *issuer, EVP_PKEY *key, struct bytes *der);
 
 /* ---- the lab itself ---- */
+
+/* A port, and how the lab goes wrong for those who come by it. CA, users and what waits are the lab's. */
+struct door {
+    struct lab *lab;
+    const struct misbehave_choice *choices;
+    size_t choice_count;
+    struct evhttp *https;
+    struct evconnlistener *greeter; /* the listener of misbehaviours that speak no proper TLS */
+    SSL_CTX *tls;
+    uint16_t port;
+    bool stale_told; /* digest-stale-once has had its turn */
+};
 
 struct lab {
     struct options options;
     struct ca ca;
     struct event_base *base;
-    struct evhttp *https;
     struct evhttp *http;
-    struct evconnlistener *greeter; /* the listener of misbehaviours that speak no proper TLS */
-    SSL_CTX *tls;
+    struct door *doors; /* the first is the one of --listen and --misbehave, the rest of --also */
+    size_t door_count;
     struct bytes csrattrs;
     char *access_log;
     struct nonces *nonces;
     struct raw *raws; /* connections taken over from evhttp */
-    uint16_t port;
     uint16_t http_port;
     long connections;
-    bool stale_told; /* digest-stale-once has had its turn */
+    struct crls *crls; /* published CRLs, as long as they are current */
 };
 
 /* ---- tls.c, server.c, publish.c ---- */
 
-SSL_CTX *tls_context(struct lab *lab);
+SSL_CTX *tls_context(const struct door *door);
 bool tls_use_chain(SSL_CTX *ctx, X509 *leaf, EVP_PKEY *key, STACK_OF(X509) *chain);
 bool server_start(struct lab *lab);
 bool publish_start(struct lab *lab);
+/* As HTTP writes dates. */
+void http_date(time_t at, char out[64]);
+/* The staple of the lab's own certificate. RFC 6066 8 */
+bool staple_use(struct lab *lab, SSL_CTX *ctx);
 void server_stop(struct lab *lab);
 struct evconnlistener *listen_on(struct lab *lab, const struct sockaddr *address, socklen_t len);
 uint16_t listener_port(struct evconnlistener *listener);
@@ -279,6 +332,10 @@ enum operation_bit {
     OP_SERVERKEYGEN = 16,
     OP_RENEWAL_INFO = 32,
     OP_FULLCMC = 64,
+    OP_OCSP = 128, /* these three are no operations of EST: misbehaviours of revocation */
+    OP_CRL = 256,
+    OP_STAPLE = 512,
+    OP_REVOCATION = OP_OCSP | OP_CRL | OP_STAPLE,
     OP_ISSUE = OP_SIMPLEENROLL | OP_SIMPLEREENROLL | OP_SERVERKEYGEN | OP_FULLCMC,
     OP_CERTS = OP_CACERTS | OP_ISSUE,
     OP_ALL = OP_CERTS | OP_CSRATTRS | OP_RENEWAL_INFO
@@ -294,6 +351,7 @@ struct operation {
 
 struct exchange {
     struct lab *lab;
+    struct door *door; /* NULL on the plain HTTP side: the first one's misbehaviours */
     struct evhttp_request *req;
     SSL *ssl;
     X509 *client; /* verified in the handshake, or NULL */
@@ -304,6 +362,7 @@ struct exchange {
     const char *user; /* who proved a password, or NULL */
     const char *pop;  /* tls-exporter, tls-unique, missing or wrong; NULL: not looked at */
     const char *misbehaved;
+    const struct misbehaviour *lie; /* of revocation, chosen for this request */
     X509_REQ *csr;
     EVP_PKEY *key; /* made here (serverkeygen), certified in place of the request's */
     struct reply reply;
@@ -368,6 +427,6 @@ const char *nonces_issue(struct nonces *n);
 /* ---- access_log.c ---- */
 
 void access_log(struct exchange *ex);
-void access_log_plain(struct lab *lab, struct evhttp_request *req, int status);
+void access_log_plain(struct exchange *ex);
 
 #endif

@@ -1,5 +1,6 @@
 /* estuary-lab: an EST certificate authority for trying and testing. */
 #include "lab.h"
+#include "revocation.h"
 
 #include <event2/buffer.h>
 #include <event2/event.h>
@@ -54,6 +55,20 @@ static void stop(evutil_socket_t number, short events, void *arg)
     (void)event_base_loopbreak(lab->base);
 }
 
+/* Which port goes wrong how. */
+static void announce_doors(struct evbuffer *line, const struct lab *lab)
+{
+    struct evbuffer *ports = lab->options.also_count == 0 ? NULL : evbuffer_new();
+    if (ports == NULL)
+        return;
+    for (size_t i = 0; i < lab->options.also_count; i++)
+        json_number(ports, lab->options.also[i].text, lab->doors[i + 1].port);
+    (void)evbuffer_add_printf(line, ",\"also\":");
+    (void)evbuffer_add_buffer(line, ports);
+    (void)evbuffer_add(line, "}", 1);
+    evbuffer_free(ports);
+}
+
 static bool announce(const struct lab *lab)
 {
     char url[96];
@@ -62,11 +77,12 @@ static bool announce(const struct lab *lab)
     struct evbuffer *line = evbuffer_new();
     if (line == NULL || !ca_fingerprint(lab->options.rollover ? lab->ca.old_root : lab->ca.root, fingerprint))
         goto cleanup;
-    (void)snprintf(url, sizeof url, "https://%s:%u", lab->options.host, (unsigned)lab->port);
+    (void)snprintf(url, sizeof url, "https://%s:%u", lab->options.host, (unsigned)lab->doors[0].port);
     json_string(line, "url", url);
     json_string(line, "fingerprint", fingerprint);
     json_string(line, "anchors", lab->ca.anchors);
     json_string(line, "http", lab->ca.http_base);
+    announce_doors(line, lab);
     if (lab->options.rollover) { /* the members above are about the old root */
         if (!ca_fingerprint(lab->ca.root, fingerprint))
             goto cleanup;
@@ -93,11 +109,14 @@ static bool start(struct lab *lab)
         return fail("out of memory");
     if (!open_directory(lab) || !load_csrattrs(lab))
         return false;
+    lab->ca.must_staple = lab->options.must_staple;
     if (!publish_start(lab))
         return fail("the plain HTTP side cannot start");
     if (!ca_open(&lab->ca, lab->options.key_type) || (lab->options.rollover && !rollover_open(lab)) ||
         !server_certificate_open(&lab->ca, lab->options.host))
         return fail("the CA in the directory cannot be opened or made");
+    if (lab->options.delta && !crls_start(lab))
+        return fail("the CRLs cannot be made");
     if (!server_start(lab))
         return fail("the TLS side cannot start");
     return true;
@@ -140,6 +159,9 @@ int main(int argc, char **argv)
         break;
     case OPTIONS_DONE:
         code = EXIT_SUCCESS;
+        break;
+    case OPTIONS_REVOKE:
+        code = revoke_command(&lab.options);
         break;
     case OPTIONS_RUN:
         code = start(&lab) && serve(&lab) ? EXIT_SUCCESS : EXIT_FAILURE;

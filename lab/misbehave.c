@@ -9,11 +9,12 @@ static const struct misbehave_table *const tables[] = {
     &misbehave_tls,      &misbehave_hello,    &misbehave_http,     &misbehave_raw,    &misbehave_issue,
     &misbehave_body,     &misbehave_csrattrs, &misbehave_pop,      &misbehave_keygen, &misbehave_multipart,
     &misbehave_rollover, &misbehave_renewal,  &misbehave_template, &misbehave_digest, &misbehave_fullcmc,
+    &misbehave_ocsp,     &misbehave_crl,      &misbehave_staple,
 };
 
 #define TABLES (sizeof tables / sizeof *tables)
 
-static const struct misbehaviour *find(const char *name, size_t len)
+const struct misbehaviour *misbehave_find(const char *name, size_t len)
 {
     for (size_t t = 0; t < TABLES; t++) {
         for (size_t i = 0; i < tables[t]->count; i++) {
@@ -33,122 +34,165 @@ void misbehave_list(FILE *out)
     }
 }
 
-bool misbehave_choose(struct options *o, const char *choice)
+static bool complain(const char *what, const char *choice)
+{
+    (void)fprintf(stderr, "estuary-lab: %s: %s\n", what, choice);
+    return false;
+}
+
+static bool choose(struct misbehave_choice *out, const char *choice)
 {
     const size_t len = strcspn(choice, "@");
-    const struct misbehaviour *row = find(choice, len);
-    unsigned operations = OP_ALL;
-    if (row == NULL || o->misbehave_count == LAB_MAX_MISBEHAVIOURS) {
-        (void)fprintf(stderr, "estuary-lab: %s: %s\n",
-                      row == NULL ? "no such misbehaviour (see --list-misbehaviours)" : "too many", choice);
-        return false;
-    }
+    const struct misbehaviour *row = misbehave_find(choice, len);
+    unsigned operations = ~0U;
+    if (row == NULL)
+        return complain("no such misbehaviour (see --list-misbehaviours)", choice);
     if (choice[len] == '@')
         operations = operation_by_name(choice + len + 1, strlen(choice + len + 1));
-    if (choice[len] == '@' && (operations & row->operations) == 0) {
-        (void)fprintf(stderr, "estuary-lab: this misbehaviour does not touch that operation: %s\n", choice);
-        return false;
-    }
-    if (row->link != NULL) /* nothing to spoil otherwise */
-        o->rollover = true;
-    o->misbehave[o->misbehave_count++] =
-        (struct misbehave_choice){.what = row, .operations = operations & row->operations};
+    if (choice[len] == '@' && (operations & row->operations) == 0)
+        return complain("this misbehaviour does not touch that operation", choice);
+    *out = (struct misbehave_choice){.what = row, .operations = operations & row->operations, .text = choice};
     return true;
 }
 
-/* The n-th chosen row that concerns this request (or, with ex NULL, the TLS layer). */
-static const struct misbehaviour *chosen(const struct lab *lab, const struct exchange *ex, size_t n)
+bool misbehave_choose(struct options *o, const char *choice)
 {
-    if (n >= lab->options.misbehave_count)
-        return NULL;
-    const struct misbehave_choice *choice = &lab->options.misbehave[n];
+    if (o->misbehave_count == LAB_MAX_MISBEHAVIOURS)
+        return complain("too many", choice);
+    struct misbehave_choice *next = &o->misbehave[o->misbehave_count];
+    if (!choose(next, choice))
+        return false;
+    if (next->what->link != NULL) /* nothing to spoil otherwise */
+        o->rollover = true;
+    o->misbehave_count++;
+    return true;
+}
+
+/* What changes the lab's own CA, or its plain HTTP port, would change it for every door. */
+bool misbehave_choose_also(struct options *o, const char *choice)
+{
+    if (o->also_count == LAB_MAX_ALSO)
+        return complain("too many", choice);
+    for (size_t i = 0; i < o->also_count; i++) {
+        if (strcmp(o->also[i].text, choice) == 0)
+            return complain("given twice", choice);
+    }
+    if (!choose(&o->also[o->also_count], choice))
+        return false;
+    if (o->also[o->also_count].what->link != NULL || (o->also[o->also_count].operations & OP_REVOCATION) != 0)
+        return complain("this misbehaviour needs a lab of its own (--misbehave)", choice);
+    o->also_count++;
+    return true;
+}
+
+static const struct door *door_of(const struct exchange *ex)
+{
+    return ex->door != NULL ? ex->door : &ex->lab->doors[0];
+}
+
+/* The n-th chosen row of this door that concerns this request (or, with ex NULL, the TLS layer). */
+static const struct misbehaviour *chosen(const struct door *door, const struct exchange *ex, size_t n)
+{
+    const struct misbehave_choice *choice = &door->choices[n];
     if (ex == NULL)
         return choice->what->operations == 0 ? choice->what : NULL;
     return (choice->operations & (unsigned)ex->operation->bit) != 0 ? choice->what : NULL;
 }
 
-bool misbehave_touches(const struct lab *lab, enum operation_bit operation)
+bool misbehave_touches(const struct door *door, enum operation_bit operation)
 {
-    for (size_t i = 0; i < lab->options.misbehave_count; i++) {
-        if ((lab->options.misbehave[i].operations & (unsigned)operation) != 0)
+    for (size_t i = 0; i < door->choice_count; i++) {
+        if ((door->choices[i].operations & (unsigned)operation) != 0)
             return true;
     }
     return false;
 }
 
-const struct misbehaviour *misbehave_greeting(const struct lab *lab)
+const struct misbehaviour *misbehave_greeting(const struct door *door)
 {
-    for (size_t i = 0; i < lab->options.misbehave_count; i++) {
-        const struct misbehaviour *row = chosen(lab, NULL, i);
+    for (size_t i = 0; i < door->choice_count; i++) {
+        const struct misbehaviour *row = chosen(door, NULL, i);
         if (row != NULL && row->greet != NULL)
             return row;
     }
     return NULL;
 }
 
-bool misbehave_context(struct lab *lab, SSL_CTX *ctx)
+bool misbehave_tls_layer(const struct door *door)
+{
+    for (size_t i = 0; i < door->choice_count; i++) {
+        if (chosen(door, NULL, i) != NULL)
+            return true;
+    }
+    return false;
+}
+
+bool misbehave_context(const struct door *door, SSL_CTX *ctx)
 {
     bool ok = true;
-    for (size_t i = 0; ok && i < lab->options.misbehave_count; i++) {
-        const struct misbehaviour *row = chosen(lab, NULL, i);
+    for (size_t i = 0; ok && i < door->choice_count; i++) {
+        const struct misbehaviour *row = chosen(door, NULL, i);
         if (row != NULL && row->context != NULL)
-            ok = row->context(lab, ctx, row);
+            ok = row->context(door->lab, ctx, row);
     }
     return ok;
 }
 
+/* Before there are doors: the CA comes first. */
 bool misbehave_link(struct lab *lab, struct mint *new_with_old)
 {
     bool ok = true;
-    for (size_t i = 0; ok && i < lab->options.misbehave_count; i++) {
-        const struct misbehaviour *row = chosen(lab, NULL, i);
-        if (row != NULL && row->link != NULL)
+    const struct options *o = &lab->options;
+    for (size_t i = 0; ok && i < o->misbehave_count; i++) {
+        const struct misbehaviour *row = o->misbehave[i].what;
+        if (row->link != NULL)
             ok = row->link(lab, new_with_old, row);
     }
     return ok;
 }
 
-static bool bend_identity(struct lab *lab, struct mint *leaf, STACK_OF(X509) *chain)
+static bool bend_identity(const struct door *door, struct mint *leaf, STACK_OF(X509) *chain)
 {
     bool ok = true;
-    for (size_t i = 0; ok && i < lab->options.misbehave_count; i++) {
-        const struct misbehaviour *row = chosen(lab, NULL, i);
+    for (size_t i = 0; ok && i < door->choice_count; i++) {
+        const struct misbehaviour *row = chosen(door, NULL, i);
         if (row != NULL && row->chain != NULL)
-            ok = row->chain(lab, leaf, chain);
+            ok = row->chain(door->lab, leaf, chain);
         if (ok && row != NULL && row->bend != NULL)
             ok = row->bend(NULL, leaf, row);
     }
     return ok;
 }
 
-static bool bends_identity(const struct lab *lab)
+static bool bends_identity(const struct door *door)
 {
-    for (size_t i = 0; i < lab->options.misbehave_count; i++) {
-        const struct misbehaviour *row = chosen(lab, NULL, i);
+    for (size_t i = 0; i < door->choice_count; i++) {
+        const struct misbehaviour *row = chosen(door, NULL, i);
         if (row != NULL && (row->chain != NULL || row->bend != NULL || row->link != NULL))
             return true;
     }
     return false;
 }
 
-bool misbehave_server_identity(struct lab *lab, SSL_CTX *ctx)
+bool misbehave_server_identity(const struct door *door, SSL_CTX *ctx)
 {
+    const struct lab *lab = door->lab;
     struct mint m;
     bool ok = false;
     X509 *leaf = NULL;
     STACK_OF(X509) *chain = sk_X509_new_null();
-    server_certificate_describe(&lab->ca, &m);
-    if (chain == NULL || X509_add_cert(chain, lab->ca.issuing, X509_ADD_FLAG_UP_REF) != 1 ||
+    if (!server_certificate_describe(&lab->ca, &m) || chain == NULL ||
+        X509_add_cert(chain, lab->ca.issuing, X509_ADD_FLAG_UP_REF) != 1 ||
         (lab->ca.new_with_old != NULL &&
          X509_add_cert(chain, lab->ca.new_with_old, X509_ADD_FLAG_UP_REF) != 1))
         goto cleanup;
-    if (!bends_identity(lab)) {
+    if (!bends_identity(door)) {
         ok = tls_use_chain(ctx, lab->ca.server, lab->ca.server_key, chain);
         goto cleanup;
     }
     /* OpenSSL itself would refuse to serve a weak key or signature. */
     SSL_CTX_set_security_level(ctx, 0);
-    if (!bend_identity(lab, &m, chain))
+    if (!bend_identity(door, &m, chain))
         goto cleanup;
     leaf = mint_certificate(&m);
     ok = leaf != NULL && tls_use_chain(ctx, leaf, m.key, chain);
@@ -161,8 +205,9 @@ cleanup:
 
 X509 *misbehave_mint(struct exchange *ex, struct mint *m)
 {
-    for (size_t i = 0; i < ex->lab->options.misbehave_count; i++) {
-        const struct misbehaviour *row = chosen(ex->lab, ex, i);
+    const struct door *door = door_of(ex);
+    for (size_t i = 0; i < door->choice_count; i++) {
+        const struct misbehaviour *row = chosen(door, ex, i);
         if (row == NULL || row->bend == NULL)
             continue;
         ex->misbehaved = row->name;
@@ -174,8 +219,9 @@ X509 *misbehave_mint(struct exchange *ex, struct mint *m)
 
 bool misbehave_answer(struct exchange *ex)
 {
-    for (size_t i = 0; i < ex->lab->options.misbehave_count; i++) {
-        const struct misbehaviour *row = chosen(ex->lab, ex, i);
+    const struct door *door = door_of(ex);
+    for (size_t i = 0; i < door->choice_count; i++) {
+        const struct misbehaviour *row = chosen(door, ex, i);
         if (row == NULL || row->answer == NULL || !row->answer(ex, row))
             continue;
         ex->misbehaved = row->name;
@@ -186,8 +232,9 @@ bool misbehave_answer(struct exchange *ex)
 
 bool misbehave_hold(struct exchange *ex)
 {
-    for (size_t i = 0; i < ex->lab->options.misbehave_count; i++) {
-        const struct misbehaviour *row = chosen(ex->lab, ex, i);
+    const struct door *door = door_of(ex);
+    for (size_t i = 0; i < door->choice_count; i++) {
+        const struct misbehaviour *row = chosen(door, ex, i);
         if (row == NULL || row->hold == NULL || !row->hold(ex, row))
             continue;
         ex->misbehaved = row->name;
@@ -199,8 +246,9 @@ bool misbehave_hold(struct exchange *ex)
 /* Also names the row that will send the answer, so that the access log, written first, can tell. */
 void misbehave_finish(struct exchange *ex)
 {
-    for (size_t i = 0; i < ex->lab->options.misbehave_count; i++) {
-        const struct misbehaviour *row = chosen(ex->lab, ex, i);
+    const struct door *door = door_of(ex);
+    for (size_t i = 0; i < door->choice_count; i++) {
+        const struct misbehaviour *row = chosen(door, ex, i);
         if (row == NULL || (row->finish == NULL && row->transmit == NULL))
             continue;
         ex->misbehaved = row->name;
@@ -211,10 +259,11 @@ void misbehave_finish(struct exchange *ex)
 
 bool misbehave_transmit(struct exchange *ex)
 {
+    const struct door *door = door_of(ex);
     if (ex->operation == NULL || ex->reply.status != 200)
         return false;
-    for (size_t i = 0; i < ex->lab->options.misbehave_count; i++) {
-        const struct misbehaviour *row = chosen(ex->lab, ex, i);
+    for (size_t i = 0; i < door->choice_count; i++) {
+        const struct misbehaviour *row = chosen(door, ex, i);
         if (row != NULL && row->transmit != NULL)
             return row->transmit(ex, row);
     }
@@ -223,9 +272,10 @@ bool misbehave_transmit(struct exchange *ex)
 
 bool misbehave_cmc(struct exchange *ex, struct cmc_reply *reply)
 {
+    const struct door *door = door_of(ex);
     bool ok = true;
-    for (size_t i = 0; ok && i < ex->lab->options.misbehave_count; i++) {
-        const struct misbehaviour *row = chosen(ex->lab, ex, i);
+    for (size_t i = 0; ok && i < door->choice_count; i++) {
+        const struct misbehaviour *row = chosen(door, ex, i);
         if (row == NULL || row->cmc == NULL)
             continue;
         ex->misbehaved = row->name;
@@ -236,9 +286,10 @@ bool misbehave_cmc(struct exchange *ex, struct cmc_reply *reply)
 
 bool misbehave_package(struct exchange *ex, struct key_package *p)
 {
+    const struct door *door = door_of(ex);
     bool ok = true;
-    for (size_t i = 0; ok && i < ex->lab->options.misbehave_count; i++) {
-        const struct misbehaviour *row = chosen(ex->lab, ex, i);
+    for (size_t i = 0; ok && i < door->choice_count; i++) {
+        const struct misbehaviour *row = chosen(door, ex, i);
         if (row == NULL || row->package == NULL)
             continue;
         ex->misbehaved = row->name;
@@ -249,9 +300,10 @@ bool misbehave_package(struct exchange *ex, struct key_package *p)
 
 bool misbehave_parts(struct exchange *ex, struct multipart *m)
 {
+    const struct door *door = door_of(ex);
     bool ok = true;
-    for (size_t i = 0; ok && i < ex->lab->options.misbehave_count; i++) {
-        const struct misbehaviour *row = chosen(ex->lab, ex, i);
+    for (size_t i = 0; ok && i < door->choice_count; i++) {
+        const struct misbehaviour *row = chosen(door, ex, i);
         if (row == NULL || row->parts == NULL)
             continue;
         ex->misbehaved = row->name;
@@ -262,9 +314,10 @@ bool misbehave_parts(struct exchange *ex, struct multipart *m)
 
 bool misbehave_window(struct exchange *ex, time_t begin, time_t end, struct bytes *json)
 {
+    const struct door *door = door_of(ex);
     bool ok = true;
-    for (size_t i = 0; ok && i < ex->lab->options.misbehave_count; i++) {
-        const struct misbehaviour *row = chosen(ex->lab, ex, i);
+    for (size_t i = 0; ok && i < door->choice_count; i++) {
+        const struct misbehaviour *row = chosen(door, ex, i);
         if (row == NULL || row->window == NULL)
             continue;
         ex->misbehaved = row->name;
@@ -275,9 +328,10 @@ bool misbehave_window(struct exchange *ex, time_t begin, time_t end, struct byte
 
 bool misbehave_bundle(struct exchange *ex, STACK_OF(X509) *certificates)
 {
+    const struct door *door = door_of(ex);
     bool ok = true;
-    for (size_t i = 0; ok && i < ex->lab->options.misbehave_count; i++) {
-        const struct misbehaviour *row = chosen(ex->lab, ex, i);
+    for (size_t i = 0; ok && i < door->choice_count; i++) {
+        const struct misbehaviour *row = chosen(door, ex, i);
         if (row == NULL || row->bundle == NULL)
             continue;
         ex->misbehaved = row->name;
@@ -288,9 +342,10 @@ bool misbehave_bundle(struct exchange *ex, STACK_OF(X509) *certificates)
 
 bool misbehave_der(struct exchange *ex, struct bytes *der)
 {
+    const struct door *door = door_of(ex);
     bool ok = true;
-    for (size_t i = 0; ok && i < ex->lab->options.misbehave_count; i++) {
-        const struct misbehaviour *row = chosen(ex->lab, ex, i);
+    for (size_t i = 0; ok && i < door->choice_count; i++) {
+        const struct misbehaviour *row = chosen(door, ex, i);
         if (row == NULL || row->body == NULL)
             continue;
         ex->misbehaved = row->name;
@@ -302,8 +357,9 @@ bool misbehave_der(struct exchange *ex, struct bytes *der)
 /* RFC 8951 3.1: base64, here in lines of 64. */
 bool misbehave_encode(struct exchange *ex, const struct bytes *der, struct bytes *text)
 {
-    for (size_t i = 0; i < ex->lab->options.misbehave_count; i++) {
-        const struct misbehaviour *row = chosen(ex->lab, ex, i);
+    const struct door *door = door_of(ex);
+    for (size_t i = 0; i < door->choice_count; i++) {
+        const struct misbehaviour *row = chosen(door, ex, i);
         if (row == NULL || row->encode == NULL)
             continue;
         ex->misbehaved = row->name;

@@ -6,8 +6,10 @@
 
 struct bufferevent;
 struct cmc_reply;
+struct crl_plan;
 struct key_package;
 struct multipart;
+struct ocsp_plan;
 
 struct misbehaviour {
     const char *name;
@@ -18,7 +20,7 @@ struct misbehaviour {
     bool (*chain)(const struct lab *lab, struct mint *leaf, STACK_OF(X509) *chain);
     bool (*link)(const struct lab *lab, struct mint *new_with_old, const struct misbehaviour *row);
     bool (*context)(const struct lab *lab, SSL_CTX *ctx, const struct misbehaviour *row);
-    void (*greet)(struct lab *lab, struct bufferevent *bev, const struct misbehaviour *row);
+    void (*greet)(struct door *door, struct bufferevent *bev, const struct misbehaviour *row);
     /* a certificate's description: the TLS one (ex is NULL) or the issued one */
     bool (*bend)(struct exchange *ex, struct mint *m, const struct misbehaviour *row);
     /* HTTP: answer and hold return true when they filled ex->reply in place of the operation */
@@ -40,6 +42,10 @@ struct misbehaviour {
     bool (*body)(struct exchange *ex, struct bytes *der, const struct misbehaviour *row);
     bool (*encode)(struct exchange *ex, const struct bytes *der, struct bytes *text,
                    const struct misbehaviour *row);
+
+    /* revocation: an OCSP response (also a staple) or a CRL before it is encoded */
+    bool (*ocsp)(const struct lab *lab, struct ocsp_plan *plan, const struct misbehaviour *row);
+    bool (*crl)(const struct lab *lab, struct crl_plan *plan, const struct misbehaviour *row);
 
     long number; /* parameters of a hook shared by several rows */
     const char *text;
@@ -65,16 +71,24 @@ extern const struct misbehave_table misbehave_pop;       /* channel binding */
 extern const struct misbehave_table misbehave_keygen;    /* server-generated keys */
 extern const struct misbehave_table misbehave_fullcmc;   /* Full PKI Responses */
 extern const struct misbehave_table misbehave_multipart; /* and their envelope */
+extern const struct misbehave_table misbehave_ocsp;      /* the responder */
+extern const struct misbehave_table misbehave_crl;       /* the CRLs */
+extern const struct misbehave_table misbehave_staple;    /* OCSP in the handshake */
 
-/* NAME or NAME@operation. */
+/* NAME or NAME@operation, for the first door; also: for one of its own. */
 bool misbehave_choose(struct options *o, const char *choice);
+bool misbehave_choose_also(struct options *o, const char *choice);
 void misbehave_list(FILE *out);
-const struct misbehaviour *misbehave_greeting(const struct lab *lab);
+/* NULL: there is none of this name. */
+const struct misbehaviour *misbehave_find(const char *name, size_t len);
+const struct misbehaviour *misbehave_greeting(const struct door *door);
+/* Does anything bend the TLS layer of this door? */
+bool misbehave_tls_layer(const struct door *door);
 
 /* Each runs the hooks of the chosen rows; without any they do the honest thing or nothing. */
-bool misbehave_server_identity(struct lab *lab, SSL_CTX *ctx);
+bool misbehave_server_identity(const struct door *door, SSL_CTX *ctx);
 bool misbehave_link(struct lab *lab, struct mint *new_with_old);
-bool misbehave_context(struct lab *lab, SSL_CTX *ctx);
+bool misbehave_context(const struct door *door, SSL_CTX *ctx);
 X509 *misbehave_mint(struct exchange *ex, struct mint *m);
 bool misbehave_answer(struct exchange *ex);
 bool misbehave_hold(struct exchange *ex);
@@ -87,7 +101,7 @@ bool misbehave_window(struct exchange *ex, time_t begin, time_t end, struct byte
 bool misbehave_bundle(struct exchange *ex, STACK_OF(X509) *certificates);
 bool misbehave_der(struct exchange *ex, struct bytes *der);
 bool misbehave_encode(struct exchange *ex, const struct bytes *der, struct bytes *text);
-bool misbehave_touches(const struct lab *lab, enum operation_bit operation);
+bool misbehave_touches(const struct door *door, enum operation_bit operation);
 
 /* misbehave_issue.c: bending hooks the TLS rows use too */
 bool bend_validity(struct exchange *ex, struct mint *m, const struct misbehaviour *row);

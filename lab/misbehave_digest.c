@@ -15,9 +15,9 @@ static bool says_digest(const struct exchange *ex)
 static bool answer_stale_once(struct exchange *ex, const struct misbehaviour *row)
 {
     (void)row;
-    if (!says_digest(ex) || ex->lab->stale_told)
+    if (!says_digest(ex) || ex->door->stale_told)
         return false;
-    ex->lab->stale_told = true;
+    ex->door->stale_told = true;
     auth_challenge(ex, true);
     return true;
 }

@@ -60,15 +60,15 @@ cleanup:
 static void heard(struct bufferevent *bev, void *arg)
 {
     const struct misbehaviour *row = NULL;
-    struct lab *lab = arg;
+    const struct door *door = arg;
     struct raw_plan plan = {.end = RAW_CLOSE};
-    row = misbehave_greeting(lab);
+    row = misbehave_greeting(door);
     if (row->text != NULL) {
         plan.first = evbuffer_new();
         if (plan.first != NULL)
             (void)evbuffer_add(plan.first, row->text, (size_t)row->number);
     }
-    (void)raw_take_connection(lab, bev, &plan);
+    (void)raw_take_connection(door->lab, bev, &plan);
 }
 
 static void gone(struct bufferevent *bev, short events, void *arg)
@@ -78,18 +78,18 @@ static void gone(struct bufferevent *bev, short events, void *arg)
     bufferevent_free(bev);
 }
 
-static void greet_after_hello(struct lab *lab, struct bufferevent *bev, const struct misbehaviour *row)
+static void greet_after_hello(struct door *door, struct bufferevent *bev, const struct misbehaviour *row)
 {
     (void)row;
-    bufferevent_setcb(bev, heard, NULL, gone, lab);
+    bufferevent_setcb(bev, heard, NULL, gone, door);
     (void)bufferevent_enable(bev, EV_READ | EV_WRITE);
 }
 
-static void greet_silently(struct lab *lab, struct bufferevent *bev, const struct misbehaviour *row)
+static void greet_silently(struct door *door, struct bufferevent *bev, const struct misbehaviour *row)
 {
     struct raw_plan plan = {.end = RAW_HANG};
     (void)row;
-    (void)raw_take_connection(lab, bev, &plan);
+    (void)raw_take_connection(door->lab, bev, &plan);
 }
 
 #define CLEARTEXT                                                                                            \

@@ -101,7 +101,7 @@ static bool redirect_elsewhere(struct exchange *ex, const struct misbehaviour *r
 static bool redirect_other_port(struct exchange *ex, const struct misbehaviour *row)
 {
     char location[1024];
-    const unsigned port = ex->lab->port == UINT16_MAX ? 1024U : ex->lab->port + 1U;
+    const unsigned port = ex->door->port == UINT16_MAX ? 1024U : ex->door->port + 1U;
     (void)row;
     (void)snprintf(location, sizeof location, "https://localhost:%u%s", port,
                    evhttp_request_get_uri(ex->req));
@@ -122,8 +122,8 @@ static bool redirect_http(struct exchange *ex, const struct misbehaviour *row)
 static bool redirect_userinfo(struct exchange *ex, const struct misbehaviour *row)
 {
     char location[1024];
-    (void)snprintf(location, sizeof location, "https://%s@localhost:%u%s", row->text, (unsigned)ex->lab->port,
-                   evhttp_request_get_uri(ex->req));
+    (void)snprintf(location, sizeof location, "https://%s@localhost:%u%s", row->text,
+                   (unsigned)ex->door->port, evhttp_request_get_uri(ex->req));
     redirect(ex, location);
     return true;
 }

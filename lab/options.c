@@ -17,6 +17,7 @@ enum option_id {
     OPT_PENDING,
     OPT_RETRY_AFTER,
     OPT_MISBEHAVE,
+    OPT_ALSO,
     OPT_CSRATTRS,
     OPT_LIFETIME,
     OPT_TLS,
@@ -27,6 +28,13 @@ enum option_id {
     OPT_CMC_ANCHORS,
     OPT_KEK,
     OPT_KEY_PASSWORD,
+    OPT_OCSP_SIGNER,
+    OPT_OCSP_LIFETIME,
+    OPT_CRL_LIFETIME,
+    OPT_DELTA,
+    OPT_STAPLE,
+    OPT_MUST_STAPLE,
+    OPT_REASON,
     OPT_LIST,
     OPT_HELP
 };
@@ -39,6 +47,7 @@ static const struct option long_options[] = {
     {"pending", required_argument, NULL, OPT_PENDING},
     {"retry-after", required_argument, NULL, OPT_RETRY_AFTER},
     {"misbehave", required_argument, NULL, OPT_MISBEHAVE},
+    {"also", required_argument, NULL, OPT_ALSO},
     {"csrattrs", required_argument, NULL, OPT_CSRATTRS},
     {"lifetime", required_argument, NULL, OPT_LIFETIME},
     {"tls", required_argument, NULL, OPT_TLS},
@@ -49,6 +58,13 @@ static const struct option long_options[] = {
     {"require-pop", no_argument, NULL, OPT_REQUIRE_POP},
     {"cmc-signer", required_argument, NULL, OPT_CMC_SIGNER},
     {"cmc-anchors", no_argument, NULL, OPT_CMC_ANCHORS},
+    {"ocsp-signer", required_argument, NULL, OPT_OCSP_SIGNER},
+    {"ocsp-lifetime", required_argument, NULL, OPT_OCSP_LIFETIME},
+    {"crl-lifetime", required_argument, NULL, OPT_CRL_LIFETIME},
+    {"delta", no_argument, NULL, OPT_DELTA},
+    {"staple", no_argument, NULL, OPT_STAPLE},
+    {"must-staple", no_argument, NULL, OPT_MUST_STAPLE},
+    {"reason", required_argument, NULL, OPT_REASON},
     {"list-misbehaviours", no_argument, NULL, OPT_LIST},
     {"help", no_argument, NULL, OPT_HELP},
     {NULL, 0, NULL, 0},
@@ -56,13 +72,15 @@ static const struct option long_options[] = {
 
 static const char help[] =
     "estuary-lab --dir DIR [OPTION]...\n"
+    "estuary-lab --dir DIR revoke SERIAL [--reason REASON]\n"
     "An EST server and certificate authority for trying and testing. Not for production keys.\n"
     "\n"
     "  --dir DIR              keeps the CA and what it issued; made when absent\n"
     "  --listen ADDRESS:PORT  a loopback address; port 0 takes a free one (default 127.0.0.1:0)\n"
     "  --user NAME:SRC        who may enrol by password; SRC = env:VAR, file:PATH or fd:N; repeatable\n"
-    "  --auth SCHEME          basic, digest, digest-sha256, digest-unnamed (MD5 by default), both (default) "
-    "or none\n"
+    "  --auth SCHEME          basic, digest, digest-sha256, digest-unnamed (MD5 by default),\n"
+    "                         digest-weak-first (MD5 before SHA-256, which alone is accepted), both "
+    "(default) or none\n"
     "  --pending N            the first N requests for a key are answered 202\n"
     "  --retry-after SECONDS  what the 202 says (default 1)\n"
     "  --csrattrs FILE        what /csrattrs answers, DER or base64 (default: 204, nothing wanted)\n"
@@ -76,10 +94,27 @@ static const char help[] =
     "  --cmc-signer ra|ca     who signs Full PKI Responses: an RA (default) or the issuing CA itself\n"
     "  --cmc-anchors          publish the root in Full PKI Responses (RFC 5272 6.15)\n"
     "  --rollover             a new root and issuing CA take over from those in DIR (RFC 7030 4.1.3)\n"
+    "  --ocsp-signer delegate|ca  who signs OCSP responses: a delegated responder (default) or the CA "
+    "itself\n"
+    "  --ocsp-lifetime SECONDS  until nextUpdate (default 3600); 0 leaves nextUpdate out\n"
+    "  --crl-lifetime SECONDS until nextUpdate (default 7 days); a new CRL is made at half of it\n"
+    "  --delta                what is revoked while the lab runs stands in delta CRLs only\n"
+    "  --staple               the TLS server sends an OCSP response when asked for one\n"
+    "  --must-staple          so it does, and its certificate says that it must (RFC 7633)\n"
     "  --misbehave NAME[@OPERATION]  go wrong in this way, for one operation only if given; repeatable\n"
+    "  --also NAME[@OPERATION]       listen on one more port and go wrong there in this way only; "
+    "repeatable\n"
     "  --list-misbehaviours   their names, each with a tab and a sentence\n"
     "\n"
-    "When ready, one line of JSON on stdout says the URL, the root's fingerprint and the anchors' file.\n";
+    "When ready, one line of JSON on stdout says the URL, the root's fingerprint and the anchors' file.\n"
+    "\n"
+    "revoke marks a certificate that the lab of DIR issued; a lab that runs there tells it at the next "
+    "request.\n"
+    "  --reason REASON        as in RFC 5280 5.3.1, for example keyCompromise; certificateHold ends with\n"
+    "                         removeFromCRL\n"
+    "\n"
+    "Names of misbehaviours of OCSP, CRLs and staples in DIR/misbehave, one a line, count from the next\n"
+    "request on, for as long as they stand there.\n";
 
 static bool complain(const char *what, const char *value)
 {
@@ -192,6 +227,7 @@ static bool parse_auth(struct options *o, const char *value)
         {"digest", AUTH_DIGEST_MD5},
         {"digest-sha256", AUTH_DIGEST_SHA256},
         {"digest-unnamed", AUTH_DIGEST_MD5 | AUTH_DIGEST_UNNAMED},
+        {"digest-weak-first", AUTH_DIGEST_MD5 | AUTH_DIGEST_SHA256 | AUTH_DIGEST_WEAK_FIRST},
         {"both", AUTH_BASIC | AUTH_DIGEST_MD5 | AUTH_DIGEST_SHA256},
         {"none", 0},
     };
@@ -229,6 +265,63 @@ static bool parse_cmc_signer(struct options *o, const char *value)
     return o->cmc_signed_by_ca || strcmp(value, "ra") == 0 || complain("--cmc-signer wants ra or ca", value);
 }
 
+static bool parse_ocsp_signer(struct options *o, const char *value)
+{
+    o->ocsp_signed_by_ca = strcmp(value, "ca") == 0;
+    return o->ocsp_signed_by_ca || strcmp(value, "delegate") == 0 ||
+           complain("--ocsp-signer wants delegate or ca", value);
+}
+
+/* The options about revocation; false also for those that are not. */
+static bool parse_revocation(struct options *o, int id, const char *value)
+{
+    switch (id) {
+    case OPT_OCSP_SIGNER:
+        return parse_ocsp_signer(o, value);
+    case OPT_OCSP_LIFETIME:
+        return parse_number(value, 0, 10 * LAB_YEAR, &o->ocsp_lifetime);
+    case OPT_CRL_LIFETIME:
+        return parse_number(value, 1, 10 * LAB_YEAR, &o->crl_lifetime);
+    case OPT_DELTA:
+        o->delta = true;
+        return true;
+    case OPT_MUST_STAPLE:
+        o->must_staple = true;
+        o->staple = true;
+        return true;
+    case OPT_STAPLE:
+        o->staple = true;
+        return true;
+    case OPT_REASON:
+        o->reason = value;
+        return true;
+    default: /* getopt has said what is wrong */
+        return false;
+    }
+}
+
+/* revoke SERIAL, the one command. */
+static enum options_verdict parse_arguments(struct options *o, char **arguments, int count)
+{
+    if (o->dir == NULL || *o->dir == '\0') {
+        (void)complain("--dir DIR is needed", "see --help");
+        return OPTIONS_WRONG;
+    }
+    if (count == 2 && strcmp(arguments[0], "revoke") == 0) {
+        o->revoke = arguments[1];
+        return OPTIONS_REVOKE;
+    }
+    if (count > 0)
+        (void)complain(strcmp(arguments[0], "revoke") == 0 ? "revoke wants one serial number"
+                                                           : "unexpected argument",
+                       arguments[0]);
+    else if (o->reason != NULL)
+        (void)complain("--reason belongs to revoke", "see --help");
+    else
+        return OPTIONS_RUN;
+    return OPTIONS_WRONG;
+}
+
 static bool parse_one(struct options *o, int id, const char *value)
 {
     switch (id) {
@@ -247,6 +340,8 @@ static bool parse_one(struct options *o, int id, const char *value)
         return parse_number(value, 0, 10 * LAB_YEAR, &o->retry_after);
     case OPT_MISBEHAVE:
         return misbehave_choose(o, value);
+    case OPT_ALSO:
+        return misbehave_choose_also(o, value);
     case OPT_CSRATTRS:
         o->csrattrs = value;
         return true;
@@ -271,15 +366,19 @@ static bool parse_one(struct options *o, int id, const char *value)
     case OPT_REQUIRE_POP:
         o->require_pop = true;
         return true;
-    default: /* getopt has said what is wrong */
-        return false;
+    default:
+        return parse_revocation(o, id, value);
     }
 }
 
 enum options_verdict options_parse(struct options *o, int argc, char **argv)
 {
     int id = 0;
-    *o = (struct options){.retry_after = 1, .lifetime = 90 * LAB_DAY, .key_type = "ec"};
+    *o = (struct options){.retry_after = 1,
+                          .lifetime = 90 * LAB_DAY,
+                          .ocsp_lifetime = 3600,
+                          .crl_lifetime = 7 * LAB_DAY,
+                          .key_type = "ec"};
     (void)parse_auth(o, "both");
     (void)loopback4(o, "127.0.0.1", 0);
     while ((id = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
@@ -292,15 +391,7 @@ enum options_verdict options_parse(struct options *o, int argc, char **argv)
         if (!parse_one(o, id, optarg))
             return OPTIONS_WRONG;
     }
-    if (optind < argc) {
-        (void)complain("unexpected argument", argv[optind]);
-        return OPTIONS_WRONG;
-    }
-    if (o->dir == NULL || *o->dir == '\0') {
-        (void)complain("--dir DIR is needed", "see --help");
-        return OPTIONS_WRONG;
-    }
-    return OPTIONS_RUN;
+    return parse_arguments(o, argv + optind, argc - optind);
 }
 
 void options_clear(struct options *o)

@@ -1,5 +1,6 @@
-/* The plain HTTP side: CA certificates (AIA) and CRLs (CDP). RFC 5280 4.2.1.13, 4.2.2.1 */
-#include "lab.h"
+/* The plain HTTP side: CA certificates and OCSP (AIA), CRLs (CDP). RFC 5280 4.2.1.13, 4.2.2.1 */
+#include "misbehave.h"
+#include "revocation.h"
 
 #include <arpa/inet.h>
 #include <event2/buffer.h>
@@ -9,62 +10,111 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool certificate_der(const X509 *certificate, struct bytes *der)
+#define OCSP_PATH "/ocsp"
+#define CRL_PATH  "/crl/"
+
+void http_date(time_t at, char out[64])
 {
-    unsigned char *encoded = NULL;
-    int len = i2d_X509(certificate, &encoded);
-    bool ok = len > 0 && bytes_append(der, encoded, (size_t)len);
-    OPENSSL_free(encoded);
-    return ok;
+    struct tm tm;
+    out[0] = '\0';
+    if (gmtime_r(&at, &tm) != NULL)
+        (void)strftime(out, 64, "%a, %d %b %Y %H:%M:%S GMT", &tm);
 }
 
-static bool find_document(const struct ca *ca, const char *path, struct bytes *der, const char **type)
+/* /NAME.cer */
+static bool certificate_handle(struct exchange *ex, const char *path)
 {
-    const bool rolled = ca->old_root != NULL;
-    const struct {
-        const char *name;
-        X509 *certificate;
-        EVP_PKEY *key;
-    } issuers[] = {
-        {rolled ? "/root-new" : "/root", ca->root, ca->root_key},
-        {rolled ? "/issuing-new" : "/issuing", ca->issuing, ca->issuing_key},
-        {"/root", ca->old_root, ca->old_root_key},
-        {"/issuing", ca->old_issuing, ca->old_issuing_key},
-    };
-    const char *dot = strrchr(path, '.');
-    for (size_t i = 0; dot != NULL && i < sizeof issuers / sizeof *issuers; i++) {
-        const size_t len = strlen(issuers[i].name);
-        if (issuers[i].certificate == NULL || len != (size_t)(dot - path) ||
-            memcmp(issuers[i].name, path, len) != 0)
+    struct issuer issuers[LAB_ISSUERS];
+    ca_issuers(&ex->lab->ca, issuers);
+    for (size_t i = 0; i < LAB_ISSUERS; i++) {
+        unsigned char *encoded = NULL;
+        const size_t len = issuers[i].name == NULL ? 0 : strlen(issuers[i].name);
+        if (len == 0 || strncmp(path + 1, issuers[i].name, len) != 0 || strcmp(path + 1 + len, ".cer") != 0)
             continue;
-        const bool crl = strcmp(dot, ".crl") == 0;
-        *type = crl ? "application/pkix-crl" : "application/pkix-cert";
-        if (crl)
-            return crl_encode(issuers[i].certificate, issuers[i].key, der);
-        return strcmp(dot, ".cer") == 0 && certificate_der(issuers[i].certificate, der);
+        const int size = i2d_X509(issuers[i].certificate, &encoded);
+        reply_set(&ex->reply, 200, "OK");
+        if (size <= 0 || !bytes_append(&ex->reply.body, encoded, (size_t)size) ||
+            !reply_header(&ex->reply, "Content-Type", "application/pkix-cert"))
+            reply_text(&ex->reply, 500, "Internal Server Error", "the certificate could not be encoded");
+        OPENSSL_free(encoded);
+        return true;
     }
     return false;
 }
 
+static const char *sent_header(const struct exchange *ex, const char *name)
+{
+    return evhttp_find_header(evhttp_request_get_input_headers(ex->req), name);
+}
+
+static const char *reply_find(const struct reply *r, const char *name)
+{
+    for (size_t i = 0; i < r->header_count; i++) {
+        if (strcmp(r->headers[i].name, name) == 0)
+            return r->headers[i].value;
+    }
+    return NULL;
+}
+
+/* RFC 9110 13: the ETag decides when the client names one. A date is compared as text: it can only be ours.
+ */
+static void answer_condition(struct exchange *ex)
+{
+    struct reply *r = &ex->reply;
+    const char *etag = reply_find(r, "ETag");
+    const char *modified = reply_find(r, "Last-Modified");
+    const char *match = sent_header(ex, "If-None-Match");
+    const char *since = sent_header(ex, "If-Modified-Since");
+    const bool same = match != NULL ? etag != NULL && (strstr(match, etag) != NULL || strcmp(match, "*") == 0)
+                                    : since != NULL && modified != NULL && strcmp(since, modified) == 0;
+    if (r->status != 200 || !same || evhttp_request_get_command(ex->req) != EVHTTP_REQ_GET)
+        return;
+    r->status = 304;
+    r->reason = "Not Modified";
+    bytes_clear(&r->body);
+    reply_drop_header(r, "Content-Type");
+}
+
+static bool is_under(const char *path, const char *prefix)
+{
+    const size_t len = strlen(prefix);
+    return strncmp(path, prefix, len) == 0 && (path[len] == '\0' || path[len] == '/');
+}
+
+static bool handle(struct exchange *ex, const char *path)
+{
+    const bool ocsp = is_under(path, OCSP_PATH);
+    const size_t len = strlen(path);
+    const bool crl = !ocsp && len > 4 && strcmp(path + len - 4, ".crl") == 0;
+    if (!ocsp && !crl)
+        return certificate_handle(ex, path);
+    ex->lie = control_choice(ex->lab, ocsp ? OP_OCSP : OP_CRL);
+    ex->misbehaved = ex->lie == NULL ? NULL : ex->lie->name;
+    if (ex->lie != NULL && ex->lie->answer != NULL && ex->lie->answer(ex, ex->lie))
+        return true;
+    if (ocsp)
+        ocsp_handle(ex);
+    /* certificates that older labs issued name the CRL without the folder */
+    else if (!crl_handle(ex, path + (strncmp(path, CRL_PATH, strlen(CRL_PATH)) == 0 ? strlen(CRL_PATH) : 1)))
+        return false;
+    if (ex->lie == NULL && crl)
+        answer_condition(ex);
+    if (ex->lie != NULL && ex->lie->finish != NULL)
+        ex->lie->finish(ex, ex->lie);
+    return true;
+}
+
 static void publish(struct evhttp_request *req, void *arg)
 {
-    struct lab *lab = arg;
-    struct bytes der = {0};
-    const char *type = NULL;
+    struct exchange ex = {.lab = arg, .req = req};
     const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(req));
-    struct evbuffer *body = evbuffer_new();
-    if (path == NULL || body == NULL || !find_document(&lab->ca, path, &der, &type) ||
-        evbuffer_add(body, der.data, der.len) != 0 ||
-        evhttp_add_header(evhttp_request_get_output_headers(req), "Content-Type", type) != 0) {
-        access_log_plain(lab, req, 404);
-        evhttp_send_error(req, 404, NULL);
-    } else {
-        access_log_plain(lab, req, 200);
-        evhttp_send_reply(req, 200, "OK", body);
-    }
-    bytes_clear(&der);
-    if (body != NULL)
-        evbuffer_free(body);
+    if (path == NULL || *path != '/' || !handle(&ex, path))
+        reply_text(&ex.reply, 404, "Not Found", "there is nothing of this name");
+    access_log_plain(&ex);
+    if (ex.lie == NULL || ex.lie->transmit == NULL || !ex.lie->transmit(&ex, ex.lie))
+        reply_send(&ex);
+    reply_clear(&ex.reply);
+    bytes_clear(&ex.body);
 }
 
 static long remembered_port(const char *path)
@@ -108,16 +158,19 @@ bool publish_start(struct lab *lab)
     struct evconnlistener *listener = path == NULL ? NULL : listen_again(lab, path);
     free(path);
     lab->http = evhttp_new(lab->base);
-    if (listener == NULL || lab->http == NULL || evhttp_bind_listener(lab->http, listener) == NULL) {
+    lab->crls = crls_new();
+    if (listener == NULL || lab->crls == NULL || lab->http == NULL ||
+        evhttp_bind_listener(lab->http, listener) == NULL) {
         if (listener != NULL)
             evconnlistener_free(listener);
         return false;
     }
     (void)snprintf(base, sizeof base, "http://127.0.0.1:%u", (unsigned)lab->http_port);
     lab->ca.http_base = strdup(base);
-    evhttp_set_max_body_size(lab->http, 1024);
+    evhttp_set_max_body_size(lab->http, LAB_MAX_BODY);
     evhttp_set_max_headers_size(lab->http, LAB_MAX_HEADERS);
     evhttp_set_timeout(lab->http, LAB_IDLE_SECONDS);
+    evhttp_set_default_content_type(lab->http, NULL);
     evhttp_set_gencb(lab->http, publish, lab);
     return lab->ca.http_base != NULL;
 }

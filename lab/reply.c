@@ -76,7 +76,8 @@ void reply_send(struct exchange *ex)
     int bad = body == NULL || (r->body.len > 0 && evbuffer_add(body, r->body.data, r->body.len) != 0);
     for (size_t i = 0; i < r->header_count; i++)
         bad |= evhttp_add_header(headers, r->headers[i].name, r->headers[i].value) != 0;
-    evhttp_request_set_on_complete_cb(ex->req, say_goodbye, ex->ssl);
+    if (ex->ssl != NULL)
+        evhttp_request_set_on_complete_cb(ex->req, say_goodbye, ex->ssl);
     if (bad)
         evhttp_send_error(ex->req, 500, NULL);
     else

@@ -27,8 +27,8 @@ static bool make_links(struct lab *lab)
     char new_cdp[160];
     struct ca *ca = &lab->ca;
     bool ok = true;
-    (void)snprintf(old_cdp, sizeof old_cdp, "URI:%s/root.crl", ca->http_base);
-    (void)snprintf(new_cdp, sizeof new_cdp, "URI:%s/root-new.crl", ca->http_base);
+    (void)snprintf(old_cdp, sizeof old_cdp, "URI:%s/crl/root.crl", ca->http_base);
+    (void)snprintf(new_cdp, sizeof new_cdp, "URI:%s/crl/root-new.crl", ca->http_base);
     struct mint new_with_old = link_between(ca->old_root, ca->old_root_key, ca->root_key, old_cdp);
     const struct mint old_with_new = link_between(ca->root, ca->root_key, ca->old_root_key, new_cdp);
     ca->old_with_new = mint_certificate(&old_with_new);
@@ -49,6 +49,9 @@ bool rollover_open(struct lab *lab)
     ca->old_root_key = ca->root_key;
     ca->old_issuing = ca->issuing;
     ca->old_issuing_key = ca->issuing_key;
+    ca->old_root_ocsp = ca->root_ocsp;
+    ca->old_issuing_ocsp = ca->issuing_ocsp;
+    ca->root_ocsp = ca->issuing_ocsp = (struct delegate){0};
     ca->root = ca->issuing = NULL;
     ca->root_key = ca->issuing_key = NULL;
     ca->generation = "-new";

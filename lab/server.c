@@ -1,5 +1,6 @@
 #include "lab.h"
 #include "misbehave.h"
+#include "revocation.h"
 
 #include <arpa/inet.h>
 #include <event2/bufferevent.h>
@@ -9,6 +10,7 @@
 #include <event2/listener.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdlib.h>
 
 uint16_t listener_port(struct evconnlistener *listener)
 {
@@ -38,10 +40,10 @@ struct evconnlistener *listen_on(struct lab *lab, const struct sockaddr *address
 
 static struct bufferevent *new_tls_connection(struct event_base *base, void *arg)
 {
-    struct lab *lab = arg;
+    const struct door *door = arg;
     struct bufferevent *bev = NULL;
-    SSL *ssl = SSL_new(lab->tls);
-    if (ssl != NULL && SSL_set_app_data(ssl, (void *)(intptr_t)++lab->connections) == 1)
+    SSL *ssl = SSL_new(door->tls);
+    if (ssl != NULL && SSL_set_app_data(ssl, (void *)(intptr_t)++door->lab->connections) == 1)
         bev = bufferevent_openssl_socket_new(base, -1, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
     if (bev == NULL)
         SSL_free(ssl);
@@ -53,57 +55,102 @@ static struct bufferevent *new_tls_connection(struct event_base *base, void *arg
 static void greet(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int len,
                   void *arg)
 {
-    struct lab *lab = arg;
-    const struct misbehaviour *row = misbehave_greeting(lab);
-    struct bufferevent *bev = bufferevent_socket_new(lab->base, fd, BEV_OPT_CLOSE_ON_FREE);
+    struct door *door = arg;
+    const struct misbehaviour *row = misbehave_greeting(door);
+    struct bufferevent *bev = bufferevent_socket_new(door->lab->base, fd, BEV_OPT_CLOSE_ON_FREE);
     (void)listener;
     (void)address;
     (void)len;
     if (bev == NULL)
         (void)evutil_closesocket(fd);
     else
-        row->greet(lab, bev, row);
+        row->greet(door, bev, row);
 }
 
-static bool start_https(struct lab *lab, struct evconnlistener *listener)
+/* Most doors go wrong above TLS and can share the first one's context. */
+static SSL_CTX *door_context(const struct door *door)
 {
-    lab->tls = tls_context(lab);
-    lab->https = evhttp_new(lab->base);
-    if (lab->tls == NULL || lab->https == NULL || evhttp_bind_listener(lab->https, listener) == NULL) {
+    const struct door *first = &door->lab->doors[0];
+    if (door != first && first->tls != NULL && !misbehave_tls_layer(first) && !misbehave_tls_layer(door))
+        return SSL_CTX_up_ref(first->tls) == 1 ? first->tls : NULL;
+    return tls_context(door);
+}
+
+static bool start_https(struct door *door, struct evconnlistener *listener)
+{
+    door->tls = door_context(door);
+    door->https = evhttp_new(door->lab->base);
+    if (door->tls == NULL || door->https == NULL || evhttp_bind_listener(door->https, listener) == NULL) {
         evconnlistener_free(listener);
         return false;
     }
-    evhttp_set_bevcb(lab->https, new_tls_connection, lab);
-    evhttp_set_max_body_size(lab->https, LAB_MAX_BODY);
-    evhttp_set_max_headers_size(lab->https, LAB_MAX_HEADERS);
-    evhttp_set_timeout(lab->https, LAB_IDLE_SECONDS);
-    evhttp_set_default_content_type(lab->https, NULL);
-    evhttp_set_gencb(lab->https, est_handle, lab);
+    evhttp_set_bevcb(door->https, new_tls_connection, door);
+    evhttp_set_max_body_size(door->https, LAB_MAX_BODY);
+    evhttp_set_max_headers_size(door->https, LAB_MAX_HEADERS);
+    evhttp_set_timeout(door->https, LAB_IDLE_SECONDS);
+    evhttp_set_default_content_type(door->https, NULL);
+    evhttp_set_gencb(door->https, est_handle, door);
     return true;
+}
+
+static bool door_open(struct door *door, const struct sockaddr_storage *address)
+{
+    struct evconnlistener *listener =
+        listen_on(door->lab, (const struct sockaddr *)address, door->lab->options.listen_len);
+    if (listener == NULL)
+        return false;
+    door->port = listener_port(listener);
+    if (misbehave_greeting(door) == NULL)
+        return start_https(door, listener);
+    door->greeter = listener;
+    evconnlistener_set_cb(listener, greet, door);
+    return true;
+}
+
+static struct sockaddr_storage any_port(const struct sockaddr_storage *address)
+{
+    struct sockaddr_storage any = *address;
+    if (any.ss_family == AF_INET6)
+        ((struct sockaddr_in6 *)&any)->sin6_port = 0;
+    else
+        ((struct sockaddr_in *)&any)->sin_port = 0;
+    return any;
 }
 
 bool server_start(struct lab *lab)
 {
-    struct evconnlistener *listener =
-        listen_on(lab, (const struct sockaddr *)&lab->options.listen, lab->options.listen_len);
-    if (listener == NULL)
+    const struct options *o = &lab->options;
+    const struct sockaddr_storage any = any_port(&o->listen);
+    bool ok = true;
+    lab->doors = calloc(1 + o->also_count, sizeof *lab->doors);
+    if (lab->doors == NULL)
         return false;
-    lab->port = listener_port(listener);
-    if (misbehave_greeting(lab) == NULL)
-        return start_https(lab, listener);
-    lab->greeter = listener;
-    evconnlistener_set_cb(listener, greet, lab);
-    return true;
+    lab->door_count = 1 + o->also_count;
+    lab->doors[0] = (struct door){.lab = lab, .choices = o->misbehave, .choice_count = o->misbehave_count};
+    ok = door_open(&lab->doors[0], &o->listen);
+    for (size_t i = 0; ok && i < o->also_count; i++) {
+        lab->doors[i + 1] = (struct door){.lab = lab, .choices = &o->also[i], .choice_count = 1};
+        ok = door_open(&lab->doors[i + 1], &any);
+    }
+    return ok;
+}
+
+static void door_close(struct door *door)
+{
+    if (door->greeter != NULL)
+        evconnlistener_free(door->greeter);
+    if (door->https != NULL)
+        evhttp_free(door->https);
+    SSL_CTX_free(door->tls);
 }
 
 void server_stop(struct lab *lab)
 {
     raw_free_all(lab);
-    if (lab->greeter != NULL)
-        evconnlistener_free(lab->greeter);
-    if (lab->https != NULL)
-        evhttp_free(lab->https);
+    for (size_t i = 0; i < lab->door_count; i++)
+        door_close(&lab->doors[i]);
+    free(lab->doors);
     if (lab->http != NULL)
         evhttp_free(lab->http);
-    SSL_CTX_free(lab->tls);
+    crls_free(lab->crls);
 }

@@ -33,8 +33,9 @@ bool tls_use_chain(SSL_CTX *ctx, X509 *leaf, EVP_PKEY *key, STACK_OF(X509) *chai
            SSL_CTX_set1_chain(ctx, chain) == 1;
 }
 
-SSL_CTX *tls_context(struct lab *lab)
+SSL_CTX *tls_context(const struct door *door)
 {
+    struct lab *lab = door->lab;
     static const unsigned char id[] = "estuary-lab";
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
     if (ctx == NULL)
@@ -43,7 +44,7 @@ SSL_CTX *tls_context(struct lab *lab)
     /* Without it a resumed session would not carry the client certificate over. */
     if (SSL_CTX_set_session_id_context(ctx, id, sizeof id - 1) != 1 ||
         !set_versions(ctx, lab->options.tls_version) || !set_client_trust(ctx, &lab->ca) ||
-        !misbehave_context(lab, ctx) || !misbehave_server_identity(lab, ctx)) {
+        !staple_use(lab, ctx) || !misbehave_context(door, ctx) || !misbehave_server_identity(door, ctx)) {
         SSL_CTX_free(ctx);
         return NULL;
     }

@@ -5,6 +5,8 @@ docs/conformance.in has one line per requirement: ID | now or planned | RFC sect
 A file counts for a requirement when one of its comments names the ID (`T3`) or one of those sections
 (`RFC 7030 3.6.1`). Only comments count, in Python docstrings too.
 
+docs/conformance-vectors.in has one line per vector of others that we answer in another way; tests hold the same list.
+
 docs/conformance-rfc.in has one line per MUST and SHOULD of the RFCs (its head says how it reads). There the IDs look
 like 7030-4.2.1-2; the files that name one win over those that name its section.
 
@@ -21,6 +23,7 @@ import tokenize
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 INPUT = ROOT / "docs/conformance.in"
 RFC_INPUT = ROOT / "docs/conformance-rfc.in"
+VECTORS_INPUT = ROOT / "docs/conformance-vectors.in"
 PAGE = ROOT / "docs/conformance.md"
 CODE = ("include", "src", "cmd")
 TESTS = ("tests",)
@@ -47,6 +50,12 @@ it. The list says where to look; whether the test passes, `./run check` says.
 RFC_INTRO = """\
 Every MUST and SHOULD of RFC 7030, RFC 8951 and RFC 9908 that concerns a client, in our words; RECOMMENDED counts as
 SHOULD. The number holds RFC and section. What binds servers alone is left out, what the client checks of it is here.
+"""
+
+DEVIATIONS = """\
+Of 249 PKITS cases, 66 CRLs and 36 OCSP responses, those that we answer in another way than their makers say. The tests
+`tests/conformance/test_pkits.c`, `test_crl_vectors.c` and `test_ocsp_vectors.c` hold the same list, and fail when
+another case deviates, or when one of these does not any more.
 """
 
 
@@ -117,6 +126,16 @@ def requirements():
         yield name, when, sections_in(sections), sentence
 
 
+def deviations():
+    """Lines of the section on vectors."""
+    out = ["", "## PKITS and CRL vectors: deviations\n", DEVIATIONS,
+           "| suite | case | expected | ours | why |\n|---|---|---|---|---|"]
+    for line in VECTORS_INPUT.read_text(encoding="utf-8").splitlines():
+        if line.strip() and not line.startswith("#"):
+            out.append(f"| {line} |")
+    return out
+
+
 def rfc_table(code, tests):
     """The rows of the page's second table, and the IDs that lack something."""
     out, lacking, seen = [], [], set()
@@ -166,6 +185,7 @@ def page():
                     for where, paths in (("code", in_code), ("tests", in_tests)) if not paths]
         out.append(f"| {name} | {sentence} | {cell(in_code)} | {cell(in_tests)} |")
     out += ["", "## Planned\n", "Not in this version.\n", "| no. | what |\n|---|---|", *planned]
+    out += deviations()
     rows, missing = rfc_table(code, tests)
     lacking += missing
     out += ["", "## MUST and SHOULD\n", RFC_INTRO,

@@ -113,6 +113,7 @@ run_demo() {
         --key "$demo/device/key.pem"
     second_opinion
     first_serial=$(serial_of "$demo/device/cert.pem")
+    cp "$demo/device/cert.pem" "$demo/old.pem"
     first_key=$(openssl x509 -in "$demo/device/cert.pem" -noout -pubkey)
     proved "chain, validity and key hold; openssl verify agrees"
 
@@ -130,6 +131,24 @@ run_demo() {
         --key "$demo/device/key.pem"
     second_opinion
     proved "the renewed certificate holds too; openssl verify agrees"
+
+    step "10. Is it revoked? By OCSP and by CRL"
+    attempt 0 "OCSP does not say that the new certificate is good" \
+        "$est" revocation "$demo/device/cert.pem" --issuer "$demo/device/chain.pem" --method ocsp --policy hard \
+        --cache "$demo/cache"
+    attempt 0 "the CRL does not say that the new certificate is good" \
+        "$est" revocation "$demo/device/cert.pem" --issuer "$demo/device/chain.pem" --method crl --policy hard \
+        --cache "$demo/cache"
+    proved "good twice: a response and a list, both signed, fresh and about this certificate"
+
+    step "11. The old certificate is revoked, and that is seen"
+    attempt 0 "the lab could not revoke the old certificate" \
+        build/estuary-lab --dir "$demo/lab" revoke "${first_serial#serial=}" --reason superseded
+    attempt 10 "OCSP does not show that the old certificate is revoked" \
+        "$est" revocation "$demo/old.pem" --issuer "$demo/device/chain.pem" --method ocsp --cache "$demo/cache2"
+    attempt 10 "the CRL does not show that the old certificate is revoked" \
+        "$est" revocation "$demo/old.pem" --issuer "$demo/device/chain.pem" --method crl --cache "$demo/cache2"
+    proved "exit code 10 twice, with time and reason"
 
     rm -f "$demo/last.out" "$demo/lab.ready"
     step "Done in $((SECONDS - started)) seconds"

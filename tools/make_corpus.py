@@ -5,6 +5,7 @@ usage: make_corpus.py        The keys are new each time; seeds that a crash left
 """
 
 import base64
+import hashlib
 import json
 import pathlib
 import subprocess
@@ -221,7 +222,9 @@ def make_challenges():
           both='Digest qop="auth,auth-int", algorithm=MD5-sess, stale=true, Basic realm="est"',
           unknown="Digest algorithm=ROT13, qop=auth", token68="Negotiate abc==, NTLM", nothing="", commas=", ,=,",
           quoted='Hobgoblin realm="a \\"b\\", Digest qop=auth-int", Digest qop = "auth"',
-          open='Digest realm="open, qop=auth-int', long='Digest nonce="' + "a" * 2000 + '", qop=auth')
+          open='Digest realm="open, qop=auth-int', long='Digest nonce="' + "a" * 2000 + '", qop=auth',
+          weak_first='Digest realm="a", nonce="1", algorithm=MD5, qop="auth", Digest realm="b", nonce="2", '
+                     'opaque="o\\"p", algorithm=SHA-256, qop="auth"')
 
 
 def make_texts():
@@ -466,6 +469,142 @@ def make_cmc(maker):
         seed("cmc_request", name, content(examples / f"request-{name}.der"))
 
 
+OCSP_PRODUCED, OCSP_NEXT = b"20260531120000Z", b"20260608120000Z"
+OCSP_DIGESTS = {"sha1": "1.3.14.3.2.26", "sha256": "2.16.840.1.101.3.4.2.1", "sha384": "2.16.840.1.101.3.4.2.2"}
+
+
+def make_ocsp_responses(maker):
+    """tbsResponseData, which the target signs, and whole responses (RFC 6960 4.2.1); the first byte says which."""
+    raw = b"estuary fuzz ocsp key number 1.."
+    maker.path("ocsp.der").write_bytes(sequence(integer(0), sequence(oid("1.3.101.112")), tlv(4, tlv(4, raw))))
+    public = maker.openssl("pkey", "-inform", "DER", "-in", "ocsp.der", "-pubout", "-outform", "DER")[-32:]
+    name = sequence(tlv(0x31, sequence(oid("2.5.4.3"), tlv(0x0C, b"Fuzz CA"))))
+    delegate = sequence(tlv(0x31, sequence(oid("2.5.4.3"), tlv(0x0C, b"Delegate"))))
+    good, revoked, unknown = tlv(0x80), tlv(0xA1, tlv(0x18, OCSP_PRODUCED), tlv(0xA0, tlv(10, b"\1"))), tlv(0x82)
+    by_ca = tlv(0xA1, name)
+
+    def cert_id(digest="sha1", serial=0x0A01, key=public):
+        def value(data):
+            return tlv(4, hashlib.new(digest, data).digest())
+        return sequence(sequence(oid(OCSP_DIGESTS[digest]), tlv(5)), value(name), value(key), integer(serial))
+
+    def single(status=good, made=OCSP_PRODUCED, then=OCSP_NEXT, extensions=b"", **which):
+        return sequence(cert_id(**which), status, tlv(0x18, made), tlv(0xA0, tlv(0x18, then)) if then else b"",
+                        tlv(0xA1, sequence(extensions)) if extensions else b"")
+
+    def tbs(*singles, by=by_ca, version=b"", produced=OCSP_PRODUCED, extensions=b""):
+        return sequence(version, by, tlv(0x18, produced), sequence(*singles),
+                        tlv(0xA1, sequence(extensions)) if extensions else b"")
+
+    def whole(body, status=b"\0", kind="1.3.6.1.5.5.7.48.1.1", after=b""):
+        maker.path("tbs.der").write_bytes(body)
+        signature = maker.openssl("pkeyutl", "-sign", "-rawin", "-inkey", "ocsp.der", "-keyform", "DER", "-in", "tbs.der")
+        basic = sequence(body, sequence(oid("1.3.101.112")), tlv(3, b"\0" + signature))
+        return b"\0" + sequence(tlv(10, status), tlv(0xA0, sequence(oid(kind), tlv(4, basic + after))))
+
+    nonce = extension("1.3.6.1.5.5.7.48.1.2", tlv(4, b"estuary fuzz ocsp nonce 32 bytes"))
+    other = extension("1.3.6.1.5.5.7.48.1.2", tlv(4, b"0123456789abcdef"))
+    strange = extension("1.3.6.1.4.1.99999.1", tlv(5), critical=True)
+    scts = extension("1.3.6.1.4.1.11129.2.4.5", tlv(4), critical=True)
+    key_hash = tlv(0xA2, tlv(4, hashlib.sha1(public).digest()))
+    seeds("ocsp_response",
+          good=b"\1" + tbs(single()), revoked=b"\1" + tbs(single(revoked)), unknown=b"\1" + tbs(single(unknown)),
+          by_key=b"\1" + tbs(single(), by=key_hash), sha256=b"\1" + tbs(single(digest="sha256")),
+          sha384=b"\1" + tbs(single(digest="sha384")), other_serial=b"\1" + tbs(single(serial=7)),
+          other_key=b"\1" + tbs(single(key=public[:-1])), nothing=b"\1" + tbs(),
+          good_revoked=b"\1" + tbs(single(), single(revoked)), good_unknown=b"\1" + tbs(single(), single(unknown)),
+          no_next=b"\1" + tbs(single(then=b"")), stale=b"\1" + tbs(single(then=b"20260531130000Z")),
+          future=b"\1" + tbs(single(made=b"20270101000000Z", then=b"")), old=b"\1" + tbs(single(made=b"20260101000000Z")),
+          no_zone=b"\1" + tbs(single(made=b"20260531120000")), fraction=b"\1" + tbs(single(made=b"20260531120000.5Z")),
+          produced_late=b"\1" + tbs(single(), produced=b"20270101000000Z"),
+          version_1=b"\1" + tbs(single(), version=tlv(0xA0, integer(0))),
+          version_2=b"\1" + tbs(single(), version=tlv(0xA0, integer(1))),
+          critical=b"\1" + tbs(single(), extensions=strange), single_critical=b"\1" + tbs(single(extensions=strange)),
+          scts=b"\1" + tbs(single(extensions=scts)), nonce=b"\x19" + tbs(single(), extensions=nonce),
+          other_nonce=b"\x09" + tbs(single(), extensions=other), no_nonce=b"\x19" + tbs(single()),
+          two_nonces=b"\x09" + tbs(single(), extensions=nonce + other),
+          delegate=b"\2" + tbs(single(), by=tlv(0xA1, delegate)), checked=b"\3" + tbs(single(), by=tlv(0xA1, delegate)),
+          no_delegate=b"\4" + tbs(single(), by=tlv(0xA1, delegate)), delegate_as_ca=b"\2" + tbs(single()),
+          whole=whole(tbs(single())), whole_other_type=whole(tbs(single()), kind="1.3.6.1.5.5.7.48.1.2"),
+          whole_rest=whole(tbs(single()), after=b"\0\0"), whole_try_later=whole(tbs(single()), status=b"\3"),
+          try_later=b"\0" + sequence(tlv(10, b"\3")), unauthorized=b"\0" + sequence(tlv(10, b"\6")),
+          wide_status=b"\0" + sequence(tlv(10, b"\1\0\0\0\0")), empty=b"\0", cut=whole(tbs(single()))[:-9])
+
+
+# --- CRLs, signed with the key of tests/fuzz/crl.h ---
+
+
+def make_crl_insides():
+    """what stands inside of a tbsCertList"""
+    def name(text, tag=0x0C):
+        return sequence(tlv(0x31, sequence(oid("2.5.4.3"), tlv(tag, text))))
+
+    def entry(serial, *extensions, date=tlv(0x17, b"240229235959Z")):
+        return sequence(tlv(2, serial), date, *([sequence(*extensions)] if extensions else []))
+
+    def head(*parts, version=integer(1), algorithm=sequence(oid(ECDSA_SHA256))):
+        return b"".join([version, algorithm, name(b"CA"), tlv(0x17, b"250101000000Z"), *parts])
+
+    def of(*names):
+        return extension("2.5.29.29", sequence(*[tlv(0xA4, name) for name in names]), critical=True)
+
+    def extensions(*parts):
+        return tlv(0xA0, sequence(*parts))
+
+    def idp(*parts):
+        return extensions(extension("2.5.29.28", sequence(*parts), critical=True))
+
+    following, wanted, other = tlv(0x17, b"490101000000Z"), b"\x12\x34", b"\x00\xfe\xdc\xba"
+    hold = extension("2.5.29.21", tlv(0x0A, b"\x06")), extension("2.5.29.23", oid("1.2.840.10040.2.1"))
+    reason, removed = (extension("2.5.29.21", tlv(0x0A, value)) for value in (b"\x01", b"\x08"))
+    invalid = extension("2.5.29.24", tlv(0x18, b"20240101000000Z"))
+    number, base = extension("2.5.29.20", integer(5)), extension("2.5.29.27", integer(3), critical=True)
+    akid = extension("2.5.29.35", sequence(tlv(0x80, b"0123456789abcdefghij")))
+    point = tlv(0xA0, tlv(0xA0, tlv(0x86, b"http://ca.example/crl")))
+    freshest = extension("2.5.29.46", sequence(sequence(point)))
+    unknown = extension("1.3.6.1.4.1.99999.1", b"\x05\x00")
+    return {
+        "empty": head(following), "no_next": head(), "nothing": b"",
+        "one": head(following, sequence(entry(wanted))), "other": head(following, sequence(entry(other))),
+        "v1": head(following, sequence(entry(wanted)), version=b""),
+        "many": head(following, sequence(*[entry(bytes([1 + i % 127]) * (1 + i % 20)) for i in range(40)], entry(wanted))),
+        "reasons": head(following, sequence(entry(other, reason), entry(wanted, reason), entry(b"\x7f", *hold))),
+        "invalidity": head(following, sequence(entry(wanted, reason, invalid), entry(other, unknown))),
+        "generalized": head(tlv(0x18, b"20991231235959Z"), sequence(entry(wanted, date=tlv(0x18, b"20240101000000Z")))),
+        "twice": head(following, sequence(entry(wanted, reason), entry(wanted, invalid))),
+        "delta": head(following, sequence(entry(other, reason), entry(wanted, removed)), extensions(number, base)),
+        "delta_both": head(following, sequence(entry(wanted, removed), entry(wanted, reason)), extensions(number, base)),
+        "indirect": head(following, sequence(entry(wanted, of(name(b"Other"))), entry(other), entry(wanted, reason, of(name(b"CA")))),
+                         idp(tlv(0x84, b"\xff"))),
+        "indirect_spaces": head(following, sequence(entry(other, of(name(b"X"), name(b"  ca ", 0x13))), entry(wanted)),
+                                idp(point, tlv(0x84, b"\xff"))),
+        "indirect_absent": head(following, sequence(entry(wanted, of(name(b"Other")))), idp(tlv(0x84, b"\xff"))),
+        "extensions": head(following, sequence(entry(other)), extensions(akid, number, freshest, unknown)),
+        "idp": head(following, idp(point, tlv(0x81, b"\xff"), tlv(0x83, b"\x01\x7e"))),
+        "critical": head(following, extensions(extension("1.3.6.1.4.1.99999.1", b"\x05\x00", critical=True))),
+        "critical_entry": head(following, sequence(entry(other, extension("1.3.6.1.4.1.99999.1", b"", critical=True)))),
+        "long_serial": head(following, sequence(entry(b"\x01" * 64), entry(wanted))),
+        "ed25519": head(following, sequence(entry(wanted, reason)), algorithm=sequence(oid("1.3.101.112"))),
+    }
+
+
+def make_crls(maker):
+    key = sequence(integer(1), tlv(4, bytes(range(1, 33))), tlv(0xA0, oid(P256)))
+    maker.path("crl.key").write_bytes(key)
+    for name, inside in make_crl_insides().items():
+        for repairs in (0, 0x80):
+            way = (0x40 if name == "ed25519" else 0) | repairs
+            seed("crl_diff", name + ("_repaired" if repairs else ""), bytes([way | len(name)]) + inside)
+        tbs = sequence(inside)
+        signature = maker.openssl("dgst", "-sha256", "-sign", "crl.key", "-keyform", "DER", data=tbs)
+        der = sequence(tbs, sequence(oid(ECDSA_SHA256)), tlv(3, b"\0" + signature))
+        seed("crl", name, bytes([len(name)]) + der)
+        if name in ("one", "extensions"):
+            text = "-----BEGIN X509 CRL-----\r\n" + wrapped(der).decode() + "-----END X509 CRL-----\r\n"
+            seed("crl", name + "_pem", b"\x07" + text.encode())
+            seed("crl", name + "_pem_tail", b"\x40" + b"text\n" + text.encode() + b"more")
+
+
 def main():
     make_texts()
     make_challenges()
@@ -482,6 +621,8 @@ def main():
         make_key_packages(maker, "root.pem", "root.key")
         make_states(maker)
         make_cmc(maker)
+        make_ocsp_responses(maker)
+        make_crls(maker)
         make_fixture(maker)
 
 

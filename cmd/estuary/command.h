@@ -78,6 +78,13 @@ typedef enum option_id {
     OPT_DECRYPT_KEY,
     OPT_DECRYPT_KEK,
     OPT_DECRYPT_PASSWORD,
+    OPT_ISSUER,
+    OPT_CRL,
+    OPT_OCSP_RESPONSE,
+    OPT_POLICY,
+    OPT_METHOD,
+    OPT_MAX_AGE,
+    OPT_OFFLINE,
     OPT_COUNT
 } option_id;
 
@@ -115,6 +122,8 @@ typedef struct subcommand {
 #define IN_FULLCMC      0x100u
 #define IN_KEY          0x400u
 #define IN_SERVERKEYGEN 0x200u
+#define IN_REVOCATION   0x800u
+#define IN_CACHE        0x1000u
 
 /* The failure that ends the run. */
 typedef struct failure_info {
@@ -141,6 +150,8 @@ struct context {
     estuary_error *err;
     estuary_log *log;
     char *key_name; /* of --key in a token or TPM, when it is the key to certify: what DIR/key.uri says */
+    estuary_secret *pin;         /* --pin, once it was read */
+    estuary_revocation *checker; /* NULL: revocation is not looked at */
     failure_info failure;
     json_t *result; /* printed with --json */
     json_t *extra;  /* printed beside the error with --json */
@@ -261,6 +272,24 @@ int anchors_open(context *ctx, estuary_anchors **out);
 int log_open(context *ctx);
 void progress_clear(void);
 
+/* hardware_key.c */
+
+bool key_is_hardware(const char *uri); /* pkcs11:, tpm2: or handle: */
+/* --pin, read at the first call, since a prompt or descriptor gives it once. Lent; NULL when not given. */
+int pin_get(context *ctx, const estuary_secret **out);
+char *absolute_path(const char *path); /* free(); NULL when its folder is not there */
+/* The URI that names this key in a token or TPM wherever we are, without a PIN. OPENSSL_free(). */
+int key_exact_name(context *ctx, const char *uri, char **out);
+
+/* checker.c: revocation checking as the options say */
+
+/* With --cache or the default folder, --proxy, --timeout and the log; for `revocation` and `cache` alike. */
+int checker_open(context *ctx, estuary_revocation **out);
+/* --revocation, into the config; nothing with "off". */
+int checker_for_session(context *ctx, estuary_config *config);
+/* --proxy for ctx->checker, when both are there. */
+int checker_proxy(context *ctx, const estuary_secret *password);
+
 /* signals.c */
 
 void signals_set_up(bool json);
@@ -286,6 +315,10 @@ typedef struct enroll_job {
     bool make_key;        /* a new one, of `algorithm` */
     bool algorithm_given; /* by the caller, so that nothing else may do */
     char algorithm[64];
+    bool in_hardware;  /* the new key is made in a token or TPM, */
+    bool beside;       /* where another key lives */
+    const char *place; /* lent: --key-out, or with `beside` that key's URI */
+    char *key_uri;     /* of the new key there */
     estuary_csr *csr;  /* NULL: `request` was signed elsewhere */
     X509_REQ *request; /* --csr */
     X509 *old;         /* lent; for reenroll */
@@ -301,6 +334,14 @@ typedef struct enroll_job {
 
 int job_run(context *ctx, enroll_job *job);
 void job_free(enroll_job *job);
+/* hardware_key.c: where a new key goes; refuses what no key can be made at. */
+int new_key_place(context *ctx, enroll_job *job);
+int key_out_is_outside(context *ctx); /* of --out */
+int job_make_key(context *ctx, enroll_job *job);
+/* A new key in hardware that will not get its certificate goes again; nothing for other keys. */
+void job_destroy_key(context *ctx, enroll_job *job);
+/* Opens the new key in hardware of a pending request. *other: the request's key is not of this job. */
+int job_pending_key(context *ctx, enroll_job *job, EVP_PKEY **own, bool *other);
 /* enroll.c: key, names or request, and identity of the options; nothing is dialed. */
 int job_prepare(context *ctx, enroll_job *job);
 /* fullcmc.c: what only fullcmc has; nothing for the others. */
@@ -354,5 +395,7 @@ int run_reenroll(context *ctx);
 int run_serverkeygen(context *ctx);
 int run_verify(context *ctx);
 int run_version(context *ctx);
+int run_revocation(context *ctx);
+int run_cache(context *ctx);
 
 #endif

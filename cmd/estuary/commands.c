@@ -38,6 +38,12 @@ const subcommand commands[] = {
     {"verify", "check a certificate and say what was found",
      "CERT [--chain FILE] [--trust FILE|system]... [--csr FILE] [--key KEY] [--host NAME] [--at TIME]\n",
      "CERT", IN_VERIFY, run_verify},
+    {"revocation", "say whether a certificate is revoked, and how that is known",
+     "CERT --issuer FILE [--chain FILE] [--crl FILE|URL]... [--ocsp-response FILE] [--policy soft|hard] "
+     "[--method ocsp|crl|both] [--at TIME] [--max-age DAYS]\n",
+     "CERT", IN_REVOCATION, run_revocation},
+    {"cache", "list or clear the OCSP responses and CRLs that are kept", "list\nclear\n", "list or clear",
+     IN_CACHE, run_cache},
     {"version", "print the versions of the program and its libraries", "\n", NULL, IN_VERSION, run_version},
     {0},
 };

@@ -21,6 +21,7 @@ cleanup:
 static int get_key(context *ctx, EVP_PKEY **key)
 {
     int result = EXIT_DONE;
+    const estuary_secret *pin = NULL;
     TRY(option_exclude(ctx, OPT_KEY, OPT_NEW_KEY));
     if (option_given(ctx, OPT_KEY)) {
         if (option_given(ctx, OPT_KEY_OUT))
@@ -31,29 +32,47 @@ static int get_key(context *ctx, EVP_PKEY **key)
     if (!option_given(ctx, OPT_NEW_KEY))
         TRY(fail(ctx, "usage.option", NULL, "either --key or --new-key is needed"));
     TRY(option_need(ctx, OPT_KEY_OUT, "with --new-key"));
+    if (key_is_hardware(option_text(ctx, OPT_KEY_OUT))) {
+        TRY(pin_get(ctx, &pin));
+        TRY(check(ctx, estuary_key_create(option_text(ctx, OPT_NEW_KEY), option_text(ctx, OPT_KEY_OUT), pin,
+                                          key, ctx->err)));
+        goto cleanup;
+    }
     TRY(check(ctx, estuary_key_generate(option_text(ctx, OPT_NEW_KEY), key, ctx->err)));
 cleanup:
     return result;
+}
+
+/* A request without its key is of no use, and a key without its request neither. */
+static void remove_key(context *ctx, const char *place)
+{
+    const estuary_secret *pin = NULL;
+    if (!key_is_hardware(place))
+        (void)unlink(place);
+    else if (pin_get(ctx, &pin) != EXIT_DONE || estuary_key_destroy(place, pin, NULL) != ESTUARY_OK)
+        warn(ctx, "key.left", "the new key could not be destroyed and is still there");
 }
 
 static int build(context *ctx, const estuary_csr *csr, EVP_PKEY *key)
 {
     int result = EXIT_DONE;
     X509_REQ *request = NULL;
-    char *pem = NULL;
+    char *pem = NULL, *exact = NULL;
     const char *key_path = option_text(ctx, OPT_KEY_OUT);
+    bool made = key_path != NULL && key_is_hardware(key_path);
+    if (made)
+        TRY(key_exact_name(ctx, key_path, &exact));
     TRY(check(ctx, estuary_csr_sign(csr, key, &request, ctx->err)));
     pem = request_to_pem(request);
     if (pem == NULL)
         TRY(fail_memory(ctx));
-    /* the key first: a request without its key is of no use, and goes again with it */
-    if (key_path != NULL)
+    /* the key first: a request without it is of no use */
+    if (key_path != NULL && !made)
         TRY(check(ctx, estuary_key_write(key, key_path, NULL, ctx->err)));
-    result = write_output(ctx, "csr_pem", pem);
-    if (result != EXIT_DONE && key_path != NULL)
-        (void)unlink(key_path);
-    if (result != EXIT_DONE)
-        goto cleanup;
+    made = key_path != NULL;
+    TRY(write_output(ctx, "csr_pem", pem));
+    made = false; /* it stays */
+    key_path = exact != NULL ? exact : key_path;
     put_text(ctx->result, "key", key_path != NULL ? key_path : option_text(ctx, OPT_KEY));
     if (option_given(ctx, OPT_OUTPUT)) {
         say(ctx, "Request written to %s", option_text(ctx, OPT_OUTPUT));
@@ -61,6 +80,9 @@ static int build(context *ctx, const estuary_csr *csr, EVP_PKEY *key)
             say_row(ctx, "new key", "%s", key_path);
     }
 cleanup:
+    if (made)
+        remove_key(ctx, option_text(ctx, OPT_KEY_OUT));
+    OPENSSL_free(exact);
     X509_REQ_free(request);
     OPENSSL_free(pem);
     return result;

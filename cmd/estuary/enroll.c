@@ -23,6 +23,7 @@ static int choose_key(context *ctx, enroll_job *job)
     job->algorithm_given = option_given(ctx, OPT_NEW_KEY);
     snprintf(job->algorithm, sizeof(job->algorithm), "%s",
              job->algorithm_given ? option_text(ctx, OPT_NEW_KEY) : "ec:P-256");
+    TRY(new_key_place(ctx, job));
 cleanup:
     if (result == EXIT_DONE && !job->make_key && option_given(ctx, OPT_KEY_OUT))
         result = fail(ctx, "usage.option", NULL, "--key-out is for a new key");

@@ -19,6 +19,7 @@ void job_free(enroll_job *job)
     estuary_request_free(job->decryption);
     X509_REQ_free(job->request);
     EVP_PKEY_free(job->key);
+    OPENSSL_free(job->key_uri);
     identity_free(&job->identity);
 }
 
@@ -28,7 +29,7 @@ static int check_key_out(context *ctx, const enroll_job *job, bool *is_there)
     const char *path = option_text(ctx, OPT_KEY_OUT);
     EVP_PKEY *key = NULL;
     *is_there = false;
-    if (path == NULL || (access(path, F_OK) != 0 && errno == ENOENT))
+    if (path == NULL || job->in_hardware || (access(path, F_OK) != 0 && errno == ENOENT))
         return EXIT_DONE;
     bool same = job->key != NULL && estuary_key_open(path, NULL, 0, &key, ctx->err) == ESTUARY_OK &&
                 EVP_PKEY_eq(key, job->key) == 1;
@@ -48,17 +49,19 @@ static int obey_attributes(context *ctx, enroll_job *job)
     if (job->make_key && !job->algorithm_given && *wanted != '\0')
         snprintf(job->algorithm, sizeof(job->algorithm), "%s", wanted);
     if (job->make_key)
-        TRY(check(ctx, estuary_key_generate(job->algorithm, &job->key, ctx->err)));
+        TRY(job_make_key(ctx, job));
     TRY(check(ctx, estuary_csr_apply(job->csr, attributes, job->key, ctx->err)));
 cleanup:
     estuary_csr_attributes_free(attributes);
     return result;
 }
 
-/* A new key is nowhere else. One that the caller named stays where it is and is named again. */
+/* A new key is nowhere else, or in hardware. One that the caller named stays where it is and is named again.
+ */
 static estuary_status save_pending(context *ctx, const enroll_job *job)
 {
-    return estuary_store_save_pending(job->store, job->enrollment, job->make_key ? job->key : NULL, ctx->err);
+    bool copied = job->make_key && !job->in_hardware;
+    return estuary_store_save_pending(job->store, job->enrollment, copied ? job->key : NULL, ctx->err);
 }
 
 static int make_enrollment(context *ctx, enroll_job *job)
@@ -68,7 +71,7 @@ static int make_enrollment(context *ctx, enroll_job *job)
     if (job->csr != NULL)
         TRY(obey_attributes(ctx, job));
     if (job->make_key && job->key == NULL)
-        TRY(check(ctx, estuary_key_generate(job->algorithm, &job->key, ctx->err)));
+        TRY(job_make_key(ctx, job));
     TRY(job_keygen_request(ctx, job, &request));
     if (job->csr != NULL)
         TRY(check(ctx, estuary_request_set_csr(request, job->csr, job->key, ctx->err)));
@@ -81,6 +84,8 @@ static int make_enrollment(context *ctx, enroll_job *job)
     /* before anything is sent: a process killed after this line can still take up the certificate (E7) */
     TRY(check(ctx, save_pending(ctx, job)));
 cleanup:
+    if (result != EXIT_DONE)
+        job_destroy_key(ctx, job);
     estuary_request_free(request);
     return result;
 }
@@ -107,7 +112,10 @@ static int not_issued(context *ctx, enroll_job *job, estuary_status status)
 {
     bool was_pending = job->resumed || estuary_enrollment_state(job->enrollment) == ESTUARY_STATE_PENDING;
     bool maybe_sent = estuary_enrollment_maybe_sent(job->enrollment);
-    bool keep = (was_pending || maybe_sent) && !is_final(status, ctx->err);
+    /* issued, and nothing said against it but that its revocation is not known yet */
+    bool issued = estuary_enrollment_state(job->enrollment) == ESTUARY_STATE_ISSUED;
+    bool keep = (was_pending || maybe_sent || issued) && !is_final(status, ctx->err) &&
+                estuary_enrollment_state(job->enrollment) != ESTUARY_STATE_FAILED;
     int result = check(ctx, status); /* copies the error, which the calls below set again */
     const estuary_findings *findings = estuary_enrollment_get0_findings(job->enrollment);
     put(ctx->extra, "maybe_sent", json_boolean(maybe_sent));
@@ -118,7 +126,7 @@ static int not_issued(context *ctx, enroll_job *job, estuary_status status)
         put(ctx->extra, "findings", findings_json(findings));
     }
     if (keep) {
-        if (save_pending(ctx, job) != ESTUARY_OK)
+        if (!issued && save_pending(ctx, job) != ESTUARY_OK)
             warn(ctx, "store.pending", "the state of the pending request could not be written");
         put(ctx->extra, "pending", json_true());
         hint_kept(ctx, job, status);
@@ -127,26 +135,22 @@ static int not_issued(context *ctx, enroll_job *job, estuary_status status)
     put(ctx->extra, "pending", json_false());
     if (estuary_store_remove_pending(job->store, ctx->err) != ESTUARY_OK)
         warn(ctx, "store.pending", "the pending request could not be removed");
-    else if (was_pending)
+    else
+        job_destroy_key(ctx, job); /* its certificate was refused */
+    if (was_pending)
         failure_add_hint(ctx, "this was the server's last word, so the pending request was given up");
     return result;
 }
 
 static char *absolute_uri(const char *path)
 {
-    char resolved[8192];
-    const char *slash = strrchr(path, '/');
-    const char *name = slash == NULL ? path : slash + 1;
-    char *folder = slash == NULL ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
-    char *real = folder == NULL ? NULL : realpath(folder, NULL);
-    char *uri = NULL;
-    int len = real == NULL ? -1
-                           : snprintf(resolved, sizeof(resolved), "file:%s/%s",
-                                      strcmp(real, "/") == 0 ? "" : real, name);
-    if (len > 0 && (size_t)len < sizeof(resolved))
-        uri = strdup(resolved);
-    free(folder);
-    free(real);
+    static const char scheme[] = "file:";
+    char *whole = absolute_path(path);
+    size_t size = whole == NULL ? 0 : strlen(whole) + sizeof(scheme);
+    char *uri = size == 0 ? NULL : malloc(size);
+    if (uri != NULL)
+        snprintf(uri, size, "%s%s", scheme, whole);
+    free(whole);
     return uri;
 }
 
@@ -157,7 +161,7 @@ static int commit(context *ctx, enroll_job *job)
     bool is_there = false, written = false;
     const char *path = option_text(ctx, OPT_KEY_OUT);
     char *uri = NULL;
-    if (path != NULL) {
+    if (path != NULL && !job->in_hardware) {
         uri = absolute_uri(path);
         if (uri == NULL)
             TRY(fail(ctx, "io.failed", NULL, "the folder of %s cannot be found", path));
@@ -201,6 +205,7 @@ int job_run(context *ctx, enroll_job *job)
                                         &job->server, ctx->err)));
     /* refuses what could not be written later, before dialing */
     TRY(check(ctx, estuary_store_open(option_text(ctx, OPT_OUT), &job->store, ctx->err)));
+    TRY(key_out_is_outside(ctx));
     TRY(job_load_pending(ctx, job));
     TRY(check_key_out(ctx, job, &is_there));
     TRY(session_credentials(ctx, job->config));

@@ -15,14 +15,6 @@ static bool is_token(const char *uri)
     return strncasecmp(uri, "pkcs11:", 7) == 0;
 }
 
-static int pin_read(context *ctx, estuary_secret **out)
-{
-    *out = NULL;
-    if (!option_given(ctx, OPT_PIN))
-        return EXIT_DONE;
-    return check(ctx, estuary_secret_read(option_text(ctx, OPT_PIN), "PIN", out, ctx->err));
-}
-
 /* SHA-256 of the SubjectPublicKeyInfo: what tells two keys apart, wherever they live. */
 static int say_public(context *ctx, const EVP_PKEY *key, json_t *to)
 {
@@ -48,19 +40,18 @@ static int run_generate(context *ctx, const char *algorithm, const char *uri)
 {
     int result = EXIT_DONE;
     EVP_PKEY *key = NULL;
-    estuary_secret *pin = NULL;
+    const estuary_secret *pin = NULL;
     char *exact = NULL;
-    TRY(pin_read(ctx, &pin));
+    TRY(pin_get(ctx, &pin));
     TRY(check(ctx, estuary_key_create(algorithm, uri, pin, &key, ctx->err)));
-    if (is_token(uri))
-        TRY(check(ctx, estuary_token_key_name(uri, pin, &exact, ctx->err)));
+    if (key_is_hardware(uri))
+        TRY(key_exact_name(ctx, uri, &exact));
     say(ctx, "Made a key: %s", exact == NULL ? uri : exact);
     put_text(ctx->result, "uri", exact == NULL ? uri : exact);
     TRY(say_public(ctx, key, ctx->result));
 cleanup:
     OPENSSL_free(exact);
     EVP_PKEY_free(key);
-    estuary_secret_free(pin);
     return result;
 }
 
@@ -125,9 +116,9 @@ static int show_token(context *ctx, const char *uri, bool one)
 {
     int result = EXIT_DONE;
     estuary_token *token = NULL;
-    estuary_secret *pin = NULL;
+    const estuary_secret *pin = NULL;
     json_t *list = json_array();
-    TRY(pin_read(ctx, &pin));
+    TRY(pin_get(ctx, &pin));
     TRY(check(ctx, estuary_token_open(uri, pin, &token, ctx->err)));
     if (one && estuary_token_key_count(token) == 0)
         TRY(fail(ctx, "key.not-found", NULL, "the token holds no such key"));
@@ -141,7 +132,6 @@ static int show_token(context *ctx, const char *uri, bool one)
 cleanup:
     json_decref(list);
     estuary_token_free(token);
-    estuary_secret_free(pin);
     return result;
 }
 
@@ -158,18 +148,17 @@ static int run_show(context *ctx, const char *uri)
 {
     int result = EXIT_DONE;
     EVP_PKEY *key = NULL;
-    estuary_secret *pin = NULL;
+    const estuary_secret *pin = NULL;
     if (is_token(uri))
         return show_token(ctx, uri, true);
     unsigned flags = option_given(ctx, OPT_INSECURE_KEY_PERMISSIONS) ? ESTUARY_KEY_INSECURE_PERMISSIONS : 0;
-    TRY(pin_read(ctx, &pin));
+    TRY(pin_get(ctx, &pin));
     TRY(check(ctx, estuary_key_open(uri, pin, flags, &key, ctx->err)));
     say_row(ctx, "URI", "%s", uri);
     put_text(ctx->result, "uri", uri);
     TRY(say_public(ctx, key, ctx->result));
 cleanup:
     EVP_PKEY_free(key);
-    estuary_secret_free(pin);
     return result;
 }
 
@@ -190,12 +179,12 @@ static int confirm(context *ctx, const char *exact)
 static int run_delete(context *ctx, const char *uri)
 {
     int result = EXIT_DONE;
-    estuary_secret *pin = NULL;
+    const estuary_secret *pin = NULL;
     char *exact = NULL;
     if (!is_token(uri))
         return fail(ctx, "usage.option", NULL,
                     "delete is for keys in a token; a key file is deleted with rm");
-    TRY(pin_read(ctx, &pin));
+    TRY(pin_get(ctx, &pin));
     TRY(check(ctx, estuary_token_key_name(uri, pin, &exact, ctx->err)));
     TRY(confirm(ctx, exact));
     TRY(check(ctx, estuary_token_delete(exact, pin, ctx->err)));
@@ -203,7 +192,6 @@ static int run_delete(context *ctx, const char *uri)
     put_text(ctx->result, "deleted", exact);
 cleanup:
     OPENSSL_free(exact);
-    estuary_secret_free(pin);
     return result;
 }
 

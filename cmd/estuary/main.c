@@ -47,6 +47,9 @@ int main(int argc, char **argv)
     }
     options_free(&ctx);
     OPENSSL_free(ctx.key_name);
+    estuary_secret_free(ctx.pin);
+    estuary_revocation_free(ctx.checker);
+    estuary_process_set_key_records(NULL, NULL);
     estuary_log_free(ctx.log);
     estuary_error_free(ctx.err);
     json_decref(ctx.result);

@@ -34,12 +34,11 @@ static const option table[OPT_COUNT] = {
     [OPT_LOG_FORMAT] = {"log-format", 0, "text|json", 0, EVERYWHERE, "how log lines look (default: text)"},
     [OPT_CONFIG] = {"config", 0, "FILE", NOT_FILE, EVERYWHERE, "defaults for long options (INI)"},
     [OPT_FIPS] = {"fips", 0, NULL, FLAG, EVERYWHERE, "run only with OpenSSL's FIPS provider"},
-    [OPT_CACHE] = {"cache", 0, "DIR", 0, EVERYWHERE,
-                   "folder for revocation data (no effect in this version)"},
+    [OPT_CACHE] = {"cache", 0, "DIR", 0, EVERYWHERE, "folder for OCSP responses and CRLs"},
     [OPT_HELP] = {"help", 'h', NULL, FLAG | NOT_FILE, EVERYWHERE, "print this help"},
     [OPT_SERVER] = {"server", 0, "URL", 0, SERVERS, "the EST server, https://HOST[:PORT][/PREFIX]"},
     [OPT_LABEL] = {"label", 0, "NAME", 0, SERVERS, "additional path segment (RFC 7030 3.2.2)"},
-    [OPT_TRUST] = {"trust", 0, "FILE|system", REPEATABLE, SERVERS | IN_VERIFY,
+    [OPT_TRUST] = {"trust", 0, "FILE|system", REPEATABLE, SERVERS | IN_VERIFY | IN_REVOCATION,
                    "trust anchors: a PEM or DER file, or the system's store"},
     [OPT_USER] = {"user", 0, "NAME", 0, SERVERS, "user name for HTTP authentication"},
     [OPT_PASSWORD] = {"password", 0, "SRC", SECRET, SERVERS, "its password"},
@@ -55,10 +54,11 @@ static const option table[OPT_COUNT] = {
                                       "use a private key that others can read"},
     [OPT_ALLOW_EXPIRED] = {"allow-expired", 0, NULL, FLAG, IN_REENROLL,
                            "renew with a certificate that has expired"},
-    [OPT_TIMEOUT] = {"timeout", 0, "SECONDS", 0, SERVERS, "for one request (default: 60)"},
-    [OPT_PROXY] = {"proxy", 0, "URL", 0, SERVERS, "http://, socks5:// or socks5h://HOST:PORT"},
-    [OPT_PROXY_USER] = {"proxy-user", 0, "NAME", 0, SERVERS, "user name for the proxy"},
-    [OPT_PROXY_PASSWORD] = {"proxy-password", 0, "SRC", SECRET, SERVERS, "its password"},
+    [OPT_TIMEOUT] = {"timeout", 0, "SECONDS", 0, SERVERS | IN_REVOCATION, "for one request (default: 60)"},
+    [OPT_PROXY] = {"proxy", 0, "URL", 0, SERVERS | IN_REVOCATION,
+                   "http://, socks5:// or socks5h://HOST:PORT"},
+    [OPT_PROXY_USER] = {"proxy-user", 0, "NAME", 0, SERVERS | IN_REVOCATION, "user name for the proxy"},
+    [OPT_PROXY_PASSWORD] = {"proxy-password", 0, "SRC", SECRET, SERVERS | IN_REVOCATION, "its password"},
     [OPT_MAX_WAIT] = {"max-wait", 0, "SECONDS", 0, SERVERS,
                       "wait so long for a pending certificate (default: 0)"},
     [OPT_POP] = {"pop", 0, "auto|required|off", 0, SERVERS,
@@ -80,16 +80,18 @@ static const option table[OPT_COUNT] = {
                       "ask the server what it wants in a request, and obey"},
     [OPT_NEW_KEY] = {"new-key", 0, "ALG", 0, ENROLLING | IN_CSR | IN_SERVERKEYGEN,
                      "make a key: ec:P-256, ec:P-384, ec:P-521, rsa:2048.., ed25519, ed448"},
-    [OPT_KEY_OUT] = {"key-out", 0, "FILE", 0, ENROLLING | IN_CSR, "where the new key goes"},
+    [OPT_KEY_OUT] = {"key-out", 0, "KEY", 0, ENROLLING | IN_CSR,
+                     "where the new key goes: a new file, pkcs11: or tpm2: URI"},
     [OPT_SAME_KEY] = {"same-key", 0, NULL, FLAG, IN_REENROLL, "keep the key of the old certificate"},
     [OPT_OUT] = {"out", 0, "DIR", 0, ENROLLING | IN_SERVERKEYGEN, "folder for certificate, chain and key"},
     [OPT_OUTPUT] = {"output", 'o', "FILE", 0, IN_BOOTSTRAP | IN_CACERTS | IN_CSR | IN_FULLCMC,
                     "write to FILE"},
     [OPT_INSPECT] = {"inspect", 0, "FILE", 0, IN_CSR,
                      "report what a request holds and what is wrong with it"},
-    [OPT_CHAIN] = {"chain", 0, "FILE", 0, IN_VERIFY, "further CA certificates to build the chain with"},
+    [OPT_CHAIN] = {"chain", 0, "FILE", 0, IN_VERIFY | IN_REVOCATION,
+                   "further CA certificates: to build the chain with, or that signed evidence"},
     [OPT_HOST] = {"host", 0, "NAME", 0, IN_VERIFY, "the certificate must be for this host or IP address"},
-    [OPT_AT] = {"at", 0, "TIME", 0, IN_VERIFY, "judge as of this time (RFC 3339)"},
+    [OPT_AT] = {"at", 0, "TIME", 0, IN_VERIFY | IN_REVOCATION, "judge as of this time (RFC 3339)"},
     [OPT_YES] = {"yes", 0, NULL, FLAG | NOT_FILE, IN_KEY, "delete without asking"},
     [OPT_CMC_IDENTITY] = {"cmc-identity", 0, "NAME", 0, IN_FULLCMC,
                           "the name the server finds the shared secret by"},
@@ -103,6 +105,17 @@ static const option table[OPT_COUNT] = {
                          "have it encrypted with this AES key, in hexadecimal or base64"},
     [OPT_DECRYPT_PASSWORD] = {"decrypt-password", 0, "[ID=]SRC", SECRET | NAMED, IN_SERVERKEYGEN,
                               "have it encrypted with this password"},
+    [OPT_ISSUER] = {"issuer", 0, "FILE", 0, IN_REVOCATION, "the CA certificate that signed CERT"},
+    [OPT_CRL] = {"crl", 0, "FILE|URL", REPEATABLE, IN_REVOCATION, "a CRL to look at first (PEM or DER)"},
+    [OPT_OCSP_RESPONSE] = {"ocsp-response", 0, "FILE", 0, IN_REVOCATION,
+                           "an OCSP response to look at first (PEM or DER)"},
+    [OPT_POLICY] = {"policy", 0, "soft|hard", 0, IN_REVOCATION, "whether \"unknown\" passes (default: soft)"},
+    [OPT_METHOD] = {"method", 0, "ocsp|crl|both", 0, IN_REVOCATION,
+                    "what may be looked at (default: both, OCSP first)"},
+    [OPT_MAX_AGE] = {"max-age", 0, "DAYS", 0, IN_REVOCATION,
+                     "how old thisUpdate may be (default: 7 without nextUpdate)"},
+    [OPT_OFFLINE] = {"offline", 0, NULL, FLAG, IN_REVOCATION,
+                     "fetch nothing: given evidence and the cache only"},
 };
 
 bool option_given(const context *ctx, option_id id)
@@ -341,7 +354,8 @@ static int check_choice(context *ctx, option_id id)
 
 int options_finish(context *ctx)
 {
-    static const option_id choices[] = {OPT_LOG_FORMAT, OPT_POP, OPT_REVOCATION, OPT_CMC_BODY};
+    static const option_id choices[] = {OPT_LOG_FORMAT, OPT_POP,    OPT_REVOCATION,
+                                        OPT_CMC_BODY,   OPT_POLICY, OPT_METHOD};
     int result = EXIT_DONE;
     TRY(check_command(ctx));
     for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++)
@@ -463,6 +477,6 @@ void options_help(const subcommand *command)
     for (option_id id = OPT_JSON; id < OPT_SERVER; id++)
         help_option(&table[id]);
     if (secret)
-        printf(
-            "\nSRC is env:VAR, file:PATH, fd:N, credential:NAME or prompt. KEY is a path or a file: URI.\n");
+        printf("\nSRC is env:VAR, file:PATH, fd:N, credential:NAME or prompt. KEY is a path, file:, pkcs11:, "
+               "tpm2: or handle: URI.\n");
 }

@@ -15,6 +15,7 @@ static int choose_key(context *ctx, enroll_job *job)
         goto cleanup;
     }
     job->make_key = true;
+    TRY(new_key_place(ctx, job));
     job->algorithm_given = option_given(ctx, OPT_NEW_KEY);
     if (job->algorithm_given)
         snprintf(job->algorithm, sizeof(job->algorithm), "%s", option_text(ctx, OPT_NEW_KEY));

@@ -157,15 +157,18 @@ int job_load_pending(context *ctx, enroll_job *job)
     int result = EXIT_DONE;
     estuary_enrollment *pending = NULL;
     EVP_PKEY *key = NULL;
-    bool same = false;
-    estuary_status status = estuary_store_load_pending_with_key(job->store, job->make_key ? NULL : job->key,
+    EVP_PKEY *made = NULL;
+    bool same = false, other = false;
+    TRY(job_pending_key(ctx, job, &made, &other));
+    estuary_status status = estuary_store_load_pending_with_key(job->store, job->make_key ? made : job->key,
                                                                 &pending, &key, ctx->err);
     if (status == ESTUARY_E_KEY)
         TRY(refuse_other(ctx));
     TRY(check(ctx, status));
     if (pending == NULL)
         goto cleanup;
-    TRY(matches(ctx, job, pending, key, &same));
+    if (!other)
+        TRY(matches(ctx, job, pending, key, &same));
     if (!same)
         TRY(refuse_other(ctx));
     job->enrollment = pending;
@@ -177,5 +180,6 @@ int job_load_pending(context *ctx, enroll_job *job)
 cleanup:
     estuary_enrollment_free(pending);
     EVP_PKEY_free(key);
+    EVP_PKEY_free(made);
     return result;
 }

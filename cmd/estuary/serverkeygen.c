@@ -136,14 +136,12 @@ int job_keygen_take_key(context *ctx, enroll_job *job)
 static int open_decrypt_key(context *ctx, EVP_PKEY **out)
 {
     int result = EXIT_DONE;
-    estuary_secret *passphrase = NULL;
+    const estuary_secret *pin = NULL;
     unsigned flags = option_given(ctx, OPT_INSECURE_KEY_PERMISSIONS) ? ESTUARY_KEY_INSECURE_PERMISSIONS : 0;
-    if (option_given(ctx, OPT_PIN) && !option_given(ctx, OPT_KEY))
-        TRY(check(ctx, estuary_secret_read(option_text(ctx, OPT_PIN), "Passphrase of the key", &passphrase,
-                                           ctx->err)));
-    TRY(check(ctx, estuary_key_open(option_text(ctx, OPT_DECRYPT_KEY), passphrase, flags, out, ctx->err)));
+    if (!option_given(ctx, OPT_KEY))
+        TRY(pin_get(ctx, &pin));
+    TRY(check(ctx, estuary_key_open(option_text(ctx, OPT_DECRYPT_KEY), pin, flags, out, ctx->err)));
 cleanup:
-    estuary_secret_free(passphrase);
     return result;
 }
 

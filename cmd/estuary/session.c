@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 void identity_free(tls_identity *identity)
@@ -23,34 +22,20 @@ static bool certifies_given_key(const context *ctx)
            !option_given(ctx, OPT_CSR);
 }
 
-/* A key in hardware stays there: DIR names it. One in a file is copied into DIR. */
-static int name_key(context *ctx, const estuary_secret *pin)
-{
-    const char *uri = option_text(ctx, OPT_KEY);
-    OPENSSL_free(ctx->key_name);
-    ctx->key_name = NULL;
-    if (strncasecmp(uri, "pkcs11:", 7) == 0)
-        return check(ctx, estuary_token_key_name(uri, pin, &ctx->key_name, ctx->err));
-    if (strncasecmp(uri, "tpm2:", 5) != 0 && strncasecmp(uri, "handle:", 7) != 0)
-        return EXIT_DONE;
-    ctx->key_name = OPENSSL_strdup(uri);
-    return ctx->key_name != NULL ? EXIT_DONE : fail_memory(ctx);
-}
-
 int key_open(context *ctx, EVP_PKEY **out)
 {
     int result = EXIT_DONE;
     const char *uri = option_text(ctx, OPT_KEY);
-    estuary_secret *passphrase = NULL;
+    const estuary_secret *pin = NULL;
     unsigned flags = option_given(ctx, OPT_INSECURE_KEY_PERMISSIONS) ? ESTUARY_KEY_INSECURE_PERMISSIONS : 0;
-    if (option_given(ctx, OPT_PIN))
-        TRY(check(ctx, estuary_secret_read(option_text(ctx, OPT_PIN), "Passphrase of the key", &passphrase,
-                                           ctx->err)));
-    TRY(check(ctx, estuary_key_open(uri, passphrase, flags, out, ctx->err)));
-    if (certifies_given_key(ctx))
-        TRY(name_key(ctx, passphrase));
+    TRY(pin_get(ctx, &pin));
+    TRY(check(ctx, estuary_key_open(uri, pin, flags, out, ctx->err)));
+    /* a key in hardware stays there: DIR names it; one in a file is copied into DIR */
+    if (!certifies_given_key(ctx) || !key_is_hardware(uri))
+        goto cleanup;
+    OPENSSL_free(ctx->key_name);
+    TRY(key_exact_name(ctx, uri, &ctx->key_name));
 cleanup:
-    estuary_secret_free(passphrase);
     return result;
 }
 
@@ -134,15 +119,6 @@ cleanup:
     return result;
 }
 
-static int refuse_unsupported(context *ctx)
-{
-    const char *revocation = option_text(ctx, OPT_REVOCATION);
-    if (revocation != NULL && strcmp(revocation, "hard") == 0)
-        return fail(ctx, "unsupported.revocation", "use --revocation soft or off",
-                    "this version does not check revocation, so --revocation hard cannot be kept");
-    return EXIT_DONE;
-}
-
 static int set_pop(context *ctx, estuary_config *config)
 {
     const char *text = option_text(ctx, OPT_POP);
@@ -222,7 +198,6 @@ int session_config(context *ctx, const tls_identity *identity, estuary_config **
     estuary_config *config = NULL;
     if (!option_given(ctx, OPT_SERVER))
         TRY(fail(ctx, "usage.no-server", "use --server URL", NULL));
-    TRY(refuse_unsupported(ctx));
     TRY(check_pairs(ctx));
     TRY(option_number(ctx, OPT_MAX_WAIT, 0, 31 * 86400, &wait));
     TRY(check(ctx, estuary_config_new(&config, ctx->err)));
@@ -237,6 +212,7 @@ int session_config(context *ctx, const tls_identity *identity, estuary_config **
     if (option_given(ctx, OPT_FIPS))
         TRY(check(ctx, estuary_config_require_fips(config, ctx->err)));
     TRY(set_trust(ctx, config));
+    TRY(checker_for_session(ctx, config));
     TRY(set_identity(ctx, identity, config));
     *out = config;
     config = NULL;
@@ -255,6 +231,7 @@ int session_credentials(context *ctx, estuary_config *config)
     if (option_given(ctx, OPT_PROXY))
         TRY(check(ctx, estuary_config_set_proxy(config, option_text(ctx, OPT_PROXY),
                                                 option_text(ctx, OPT_PROXY_USER), proxy_password, ctx->err)));
+    TRY(checker_proxy(ctx, proxy_password));
     if (ctx->command->mask == IN_BOOTSTRAP || !option_given(ctx, OPT_USER))
         goto cleanup; /* nothing goes to a server that is not known yet (RFC 7030 4.1.1) */
     TRY(check(ctx, estuary_secret_read(option_text(ctx, OPT_PASSWORD), "Password for the EST server",
@@ -292,6 +269,8 @@ int log_open(context *ctx)
     int index = ctx->verbosity + 1 > 3 ? 3 : ctx->verbosity + 1;
     const char *format = option_text(ctx, OPT_LOG_FORMAT);
     bool json = format != NULL && strcmp(format, "json") == 0;
-    return check(ctx, estuary_log_new_fd(levels[index], json ? ESTUARY_LOG_JSON : ESTUARY_LOG_TEXT,
-                                         STDERR_FILENO, &ctx->log, ctx->err));
+    int result = check(ctx, estuary_log_new_fd(levels[index], json ? ESTUARY_LOG_JSON : ESTUARY_LOG_TEXT,
+                                               STDERR_FILENO, &ctx->log, ctx->err));
+    estuary_process_set_key_records(ctx->log, NULL);
+    return result;
 }

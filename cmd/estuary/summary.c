@@ -12,6 +12,8 @@ static const char *key_place(const context *ctx, const enroll_job *job, char *ou
 {
     if (job->key == NULL)
         return NULL;
+    if (job->key_uri != NULL)
+        return job->key_uri;
     if (option_given(ctx, OPT_KEY_OUT))
         return option_text(ctx, OPT_KEY_OUT);
     if (!job->make_key && ctx->key_name != NULL)

@@ -136,8 +136,8 @@ ESTUARY_EXPORT estuary_status estuary_expectation_set_limits(estuary_expectation
 
 /*
  * Looks at everything and lists what it found, in this order: key, subject, san, validity, ca, strength,
- * purpose, host, chain, revocation (here always "not checked"). Succeeds whatever the findings say;
- * fails only when the looking failed. The caller frees *out.
+ * purpose, host, chain, revocation (here always "not checked"; revocation.h). Succeeds whatever the findings
+ * say; fails only when the looking failed. The caller frees *out.
  */
 ESTUARY_EXPORT estuary_status estuary_cert_check(X509 *certificate, const estuary_expectation *expectation,
                                                  estuary_findings **out, estuary_error *err);

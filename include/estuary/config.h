@@ -13,6 +13,7 @@
 #include <estuary/limits.h>
 #include <estuary/log.h>
 #include <estuary/metrics.h>
+#include <estuary/revocation.h>
 #include <estuary/secret.h>
 
 #ifdef __cplusplus
@@ -106,6 +107,14 @@ ESTUARY_EXPORT estuary_status estuary_config_set_metrics(estuary_config *config,
 typedef void estuary_progress_fn(void *arg, const char *what);
 ESTUARY_EXPORT estuary_status estuary_config_set_progress(estuary_config *config, estuary_progress_fn *fn,
                                                           void *arg, estuary_error *err);
+
+/*
+ * Checks the server's chain, and issued certificates that name a responder, for revocation by this checker
+ * and its policy (R3, R6); shared by reference. NULL: not (the default). Evidence that is missing in the
+ * handshake is fetched, and the server dialled again.
+ */
+ESTUARY_EXPORT estuary_status estuary_config_set_revocation(estuary_config *config,
+                                                            estuary_revocation *checker, estuary_error *err);
 
 /*
  * Refuses to go on without an active FIPS provider, and refuses keys and algorithms that FIPS does not

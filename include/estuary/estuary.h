@@ -30,6 +30,7 @@
 #include <estuary/process.h>
 #include <estuary/renew.h>
 #include <estuary/renewal_info.h>
+#include <estuary/revocation.h>
 #include <estuary/secret.h>
 #include <estuary/serverkeygen.h>
 #include <estuary/signer.h>

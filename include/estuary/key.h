@@ -20,6 +20,12 @@ extern "C" {
 
 /* Flags of estuary_key_open(). */
 #define ESTUARY_KEY_INSECURE_PERMISSIONS 1u /* accept a key file that others own or can read */
+/*
+ * Use the signatures of a token or TPM as they come, without verifying each with the public key first. What a
+ * faulty or hostile token gives then leaves the process. For measuring; a warning and a count are recorded
+ * (estuary_process_set_key_records()). Key files do not care.
+ */
+#define ESTUARY_KEY_INSECURE_UNVERIFIED 2u
 
 /*
  * Opens a private key: PKCS#8, traditional, or encrypted PEM, or DER (K1); or one in a PKCS#11 token, whose
@@ -38,13 +44,36 @@ ESTUARY_EXPORT estuary_status estuary_key_generate(const char *algorithm, EVP_PK
 
 /*
  * Makes a key where the URI says: in a token (estuary_token_generate()), in a TPM and wrapped by it in the
- * new file tpm2:PATH (ec:P-256, ec:P-384, rsa:2048, rsa:3072), or as a new key file (estuary_key_write()).
- * pin is the token's PIN, the key's authorisation, or the file's passphrase; may be NULL. The caller frees
- * *out.
+ * new file tpm2:PATH (ec:P-256, ec:P-384, rsa:2048, rsa:3072) - below the persistent key that
+ * tpm2:PATH?parent=0x81… names, else below the owner hierarchy, which then must have no authorisation -, or
+ * as a new key file (estuary_key_write()). pin is the token's PIN, the key's authorisation, or the file's
+ * passphrase; may be NULL. The caller frees *out.
  */
 ESTUARY_EXPORT estuary_status estuary_key_create(const char *algorithm, const char *uri,
                                                  const estuary_secret *pin, EVP_PKEY **out,
                                                  estuary_error *err);
+
+/*
+ * Makes the key that follows another one at its renewal, where the old one lives: in the token of a pkcs11:
+ * URI, its label the old one's with a number appended ("device", "device-2", "device-3"); or beside the file
+ * of tpm2:PATH ("device.pem", "device-2.pem") and below the same parent. The old key stays. pin is the
+ * token's PIN, or the new TPM key's authorisation; may be NULL.
+ *
+ * *uri names exactly the new key, without a PIN, and is freed with OPENSSL_free(); the caller frees *out.
+ * ESTUARY_E_USAGE for keys that are followed by none in the same place: files, and a TPM's persistent
+ * handles.
+ */
+ESTUARY_EXPORT estuary_status estuary_key_create_next(const char *algorithm, const char *old,
+                                                      const estuary_secret *pin, char **uri, EVP_PKEY **out,
+                                                      estuary_error *err);
+
+/*
+ * Destroys a key for good: in a token (estuary_token_delete()), or the file of tpm2:PATH, without which the
+ * TPM has no such key. ESTUARY_E_USAGE for other kinds. pin may be NULL while another key holds the token
+ * open.
+ */
+ESTUARY_EXPORT estuary_status estuary_key_destroy(const char *uri, const estuary_secret *pin,
+                                                  estuary_error *err);
 
 /*
  * The name that makes another key of the same kind: "ec:P-256", "rsa:2048". Writes at most size

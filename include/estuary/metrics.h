@@ -27,6 +27,13 @@ ESTUARY_EXPORT uint64_t estuary_metrics_get(estuary_metrics *metrics, const char
 ESTUARY_EXPORT bool estuary_metrics_at(estuary_metrics *metrics, size_t index, const char **name,
                                        uint64_t *value);
 
+/*
+ * All of them in Prometheus's text format, for a file that its node exporter reads. Times are in seconds
+ * there: "x_ms_sum" here is "x_seconds_sum". The caller frees *out with OPENSSL_free().
+ */
+ESTUARY_EXPORT estuary_status estuary_metrics_to_prometheus(estuary_metrics *metrics, char **out,
+                                                            estuary_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -19,16 +19,17 @@
  * done in between: a slow token holds up all.
  *
  * Ownership: clients are lent, and must outlive their operations; they must not be used for blocking calls
- * meanwhile, nor in two multis at a time (ESTUARY_E_USAGE when it is noticed). An operation belongs to the
- * multi until it is over and handed over, by estuary_multi_next_done() or to the on_done callback: then
- * whoever got it calls estuary_op_free().
+ * meanwhile, nor in two multis at a time: from estuary_multi_add() to the end of its last operation that is
+ * ESTUARY_E_USAGE. An operation belongs to the multi until it is over and handed over, by
+ * estuary_multi_next_done() or to the on_done callback: then whoever got it calls estuary_op_free().
  *
  * Reentrancy: callbacks come from within estuary_multi_step(), _run() and _fd_ready(); a timer callback also
  * from estuary_multi_add(), _resume(), estuary_op_cancel() and the estuary_multi_set_*() functions; a watch
  * callback also from estuary_op_cancel() and estuary_multi_free(). An on_done callback may add operations,
  * cancel others, and free what it was given and its client, but not call the first three or
- * estuary_multi_free(). A watch or timer callback must call nothing of this multi. Nor must what a client
- * calls meanwhile (a signer, progress): there, estuary_client_cancel() ends an operation.
+ * estuary_multi_free(). A watch or timer callback must call nothing of this multi. What a client calls
+ * meanwhile (a signer, progress) may call estuary_op_cancel() and estuary_client_cancel(), and nothing else
+ * of it: a request that is not on its way yet is not sent, and the operation ends before the step does.
  */
 #ifndef ESTUARY_MULTI_H
 #define ESTUARY_MULTI_H
@@ -112,8 +113,8 @@ ESTUARY_EXPORT int64_t estuary_multi_deadline_ms(const estuary_multi *multi);
 /* One operation. */
 
 /*
- * Ends with ESTUARY_E_CANCELLED and is handed over as any other, in a later step; its client can go on. One
- * that is over stays as it is.
+ * Ends with ESTUARY_E_CANCELLED and is handed over as any other, in a later step; its client can go on. From
+ * a callback it is over when the running step ends. One that is over stays as it is.
  */
 ESTUARY_EXPORT void estuary_op_cancel(estuary_op *op);
 /* Only one that was handed over. NULL is fine. */

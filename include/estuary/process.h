@@ -5,6 +5,8 @@
 #define ESTUARY_PROCESS_H
 
 #include <estuary/error.h>
+#include <estuary/log.h>
+#include <estuary/metrics.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -23,6 +25,15 @@ ESTUARY_EXPORT estuary_status estuary_process_enable_fips(estuary_error *err);
 
 /* true when a FIPS provider is loaded, passed its self-test, and is the default property. */
 ESTUARY_EXPORT bool estuary_process_fips_active(void);
+
+/*
+ * Where the use of private keys is recorded: an audit record "key.…" for each operation in `log`, counters in
+ * `metrics` (docs/keys.md lists both). Never a PIN or a value. For the whole process, since a token's login
+ * and sessions are the process's, and a key that signs inside TLS or CMS knows no client. Each may be NULL,
+ * and both are at the start: nothing is recorded. Takes references and drops those to the ones before; what
+ * runs meanwhile may still be recorded there. Thread-safe. The log's callback must not use a key.
+ */
+ESTUARY_EXPORT void estuary_process_set_key_records(estuary_log *log, estuary_metrics *metrics);
 
 #ifdef __cplusplus
 }

@@ -32,7 +32,7 @@ ESTUARY_EXPORT void estuary_store_free(estuary_store *store); /* unlocks; NULL i
 
 /*
  * The key lives elsewhere: the next commit writes its URI ("file:/etc/keys/a.pem") to key.uri and no
- * key.pem. NULL takes it back.
+ * key.pem, and so does a pending request that is saved without its key. NULL takes it back.
  */
 ESTUARY_EXPORT estuary_status estuary_store_set_key_uri(estuary_store *store, const char *uri,
                                                         estuary_error *err);
@@ -47,7 +47,7 @@ ESTUARY_EXPORT estuary_status estuary_store_commit(estuary_store *store, const e
 
 /*
  * Writes (or replaces) DIR.pending/: state, request and key, all or nothing. key is NULL when the request was
- * signed elsewhere, or when the key needs no copy there because its owner has it.
+ * signed elsewhere, or when the key needs no copy there because its owner has it, or it lives elsewhere.
  */
 ESTUARY_EXPORT estuary_status estuary_store_save_pending(estuary_store *store,
                                                          const estuary_enrollment *enrollment,
@@ -66,6 +66,12 @@ ESTUARY_EXPORT estuary_status estuary_store_load_pending(estuary_store *store, e
 ESTUARY_EXPORT estuary_status estuary_store_load_pending_with_key(estuary_store *store, EVP_PKEY *own,
                                                                   estuary_enrollment **out, EVP_PKEY **key,
                                                                   estuary_error *err);
+/*
+ * Where the key of the pending request lives, as it was saved: open it, and hand it to the function above.
+ * *uri is NULL when the request was saved with its key, or there is none; freed with OPENSSL_free().
+ */
+ESTUARY_EXPORT estuary_status estuary_store_pending_key_uri(estuary_store *store, char **uri,
+                                                            estuary_error *err);
 ESTUARY_EXPORT estuary_status estuary_store_remove_pending(estuary_store *store, estuary_error *err);
 
 /*

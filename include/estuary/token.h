@@ -15,6 +15,7 @@
 #include <estuary/error.h>
 #include <estuary/secret.h>
 #include <openssl/evp.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -35,6 +36,59 @@ ESTUARY_EXPORT estuary_status estuary_token_generate(const char *algorithm, cons
 /* Destroys the one private key the URI names, and the public key object of the same id and label. */
 ESTUARY_EXPORT estuary_status estuary_token_delete(const char *uri, const estuary_secret *pin,
                                                    estuary_error *err);
+
+/*
+ * Makes an AES key inside the token that encrypts and wraps: aes:128, aes:192, aes:256 (NULL means this one).
+ * The URI names it as for estuary_token_generate(), and its attributes are read back in the same way.
+ */
+ESTUARY_EXPORT estuary_status estuary_token_generate_secret(const char *algorithm, const char *uri,
+                                                            const estuary_secret *pin, estuary_error *err);
+
+/* How a key is wrapped by another one of the same token. A token need not have each of them: ESTUARY_E_KEY.
+ */
+typedef enum estuary_wrapping {
+    ESTUARY_WRAP_AES = 1,       /* RFC 3394, by an AES key: secret keys */
+    ESTUARY_WRAP_AES_PADDED,    /* RFC 5649, by an AES key: private keys, too (as PKCS#8) */
+    ESTUARY_WRAP_RSA_OAEP_SHA1, /* by an RSA key: secret keys */
+    ESTUARY_WRAP_RSA_OAEP_SHA256
+} estuary_wrapping;
+
+/*
+ * Lets a key out of the token, encrypted by another one (a backup): private or secret, and the token must say
+ * that it is EXTRACTABLE, which keys made here never are (key.not-extractable). The caller frees *out with
+ * OPENSSL_free().
+ */
+ESTUARY_EXPORT estuary_status estuary_token_wrap(const char *wrapping_key, estuary_wrapping how,
+                                                 const char *key, const estuary_secret *pin, uint8_t **out,
+                                                 size_t *len, estuary_error *err);
+/*
+ * Takes a wrapped key into the token, under the name of `uri`, where it is SENSITIVE and not EXTRACTABLE from
+ * then on. public_key is its public half (RSA or EC), which is stored beside it and must fit: a trial
+ * signature is verified; NULL for an AES key. What does not fit is destroyed.
+ */
+ESTUARY_EXPORT estuary_status estuary_token_unwrap(const char *unwrapping_key, estuary_wrapping how,
+                                                   const uint8_t *wrapped, size_t len, const char *uri,
+                                                   const EVP_PKEY *public_key, const estuary_secret *pin,
+                                                   estuary_error *err);
+
+typedef enum estuary_token_cipher {
+    ESTUARY_CIPHER_AES_GCM = 1, /* a nonce of 12 bytes, the ciphertext, a tag of 16 bytes */
+    ESTUARY_CIPHER_RSA_OAEP_SHA1,
+    ESTUARY_CIPHER_RSA_OAEP_SHA256
+} estuary_token_cipher;
+
+/*
+ * Encrypts and decrypts inside the token, at most 64 KiB at once: with an AES key, or with the public and the
+ * private half of an RSA key. The caller frees *out with OPENSSL_clear_free() or OPENSSL_free().
+ */
+ESTUARY_EXPORT estuary_status estuary_token_encrypt(const char *key, estuary_token_cipher how,
+                                                    const estuary_secret *pin, const uint8_t *plain,
+                                                    size_t plain_len, uint8_t **out, size_t *len,
+                                                    estuary_error *err);
+ESTUARY_EXPORT estuary_status estuary_token_decrypt(const char *key, estuary_token_cipher how,
+                                                    const estuary_secret *pin, const uint8_t *sealed,
+                                                    size_t sealed_len, uint8_t **out, size_t *len,
+                                                    estuary_error *err);
 
 /* What estuary_token_key_has() asks about; the PKCS#11 attributes of the same names. */
 typedef enum estuary_key_attribute {

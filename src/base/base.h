@@ -153,6 +153,7 @@ estuary_status est_file_fail(estuary_error *err, est_file_result result, est_cod
 /* fields: pairs of name and value, ended by NULL; a NULL value leaves the pair out. */
 void est_log(estuary_log *log, estuary_log_level level, const char *event, const char *message, ...);
 void est_count(estuary_metrics *metrics, const char *name); /* metrics may be NULL */
+void est_count_add(estuary_metrics *metrics, const char *name, uint64_t amount);
 
 /* limits.c */
 

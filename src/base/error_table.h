@@ -49,6 +49,8 @@ EST_ERROR(USAGE_IDENTITY_NEEDED, "usage.identity-needed", USAGE, 2, 0,
           "simplereenroll needs the current certificate and its key as TLS client identity", "")
 EST_ERROR(USAGE_DECRYPT, "usage.decrypt", USAGE, 2, 0,
           "the way to decrypt a server-generated key is missing or makes no sense", "")
+EST_ERROR(USAGE_CHECKER_IN_USE, "usage.checker-in-use", USAGE, 2, 0,
+          "a revocation checker cannot be changed once it has checked something", "")
 EST_ERROR(USAGE_PROXY, "usage.proxy", USAGE, 2, 0, "the proxy URL is not valid",
           "http://HOST:PORT, socks5://HOST:PORT or socks5h://HOST:PORT")
 EST_ERROR(USAGE_TIME, "usage.time", USAGE, 2, 0, "not a time in RFC 3339 form", "2026-01-31T12:00:00Z")
@@ -56,6 +58,8 @@ EST_ERROR(USAGE_TIME, "usage.time", USAGE, 2, 0, "not a time in RFC 3339 form", 
 /* config: a setting, file or environment is wrong */
 EST_ERROR(CONFIG, "config.invalid", CONFIG, 2, 0, "a setting is not valid", "")
 EST_ERROR(CONFIG_FILE, "config.file", CONFIG, 2, 0, "the configuration file cannot be used", "")
+EST_ERROR(CONFIG_CACHE, "config.cache", CONFIG, 2, 0, "the cache folder cannot be used",
+          "it must be a folder of ours that nobody else can write to")
 EST_ERROR(CONFIG_SECRET_MISSING, "config.secret-missing", CONFIG, 2, 0, "the secret is not there", "")
 EST_ERROR(CONFIG_SECRET_FILE, "config.secret-file", CONFIG, 2, 0, "the secret file cannot be used", "")
 EST_ERROR(CONFIG_SECRET_PERMISSIONS, "config.secret-permissions", CONFIG, 2, 0,
@@ -93,6 +97,8 @@ EST_ERROR(CONFIG_MODULE_PATH, "config.module-path", CONFIG, 2, 0, "the PKCS#11 m
 /* network */
 EST_ERROR(NETWORK, "network.failed", NETWORK, 4, 1, "the transfer failed", "")
 EST_ERROR(NETWORK_RESOLVE, "network.resolve", NETWORK, 4, 1, "the host name cannot be resolved", "")
+EST_ERROR(NETWORK_LINK_LOCAL, "network.link-local", NETWORK, 4, 0,
+          "a URL of a certificate leads to a link-local address, which is not connected to", "")
 EST_ERROR(NETWORK_CONNECT, "network.connect", NETWORK, 4, 1, "no connection to the server", "")
 EST_ERROR(NETWORK_PROXY, "network.proxy", NETWORK, 4, 1, "the proxy does not let us through", "")
 EST_ERROR(NETWORK_TIMEOUT_CONNECT, "network.timeout-connect", NETWORK, 4, 1,
@@ -145,6 +151,10 @@ EST_ERROR(TRUST, "trust.failed", TRUST, 5, 0, "the server's certificate cannot b
 EST_ERROR(TRUST_EXPIRED, "trust.expired", TRUST, 5, 0, "the server's certificate has expired", "")
 EST_ERROR(TRUST_NOT_YET_VALID, "trust.not-yet-valid", TRUST, 5, 0,
           "the server's certificate is not valid yet", "check this machine's clock")
+EST_ERROR(TRUST_EVIDENCE_WANTED, "trust.evidence-wanted", TRUST, 5, 1,
+          "whether the server's chain is revoked could not be found out in time", "")
+EST_ERROR(TRUST_MUST_STAPLE, "trust.must-staple", TRUST, 5, 0,
+          "the server's certificate demands a stapled OCSP response (RFC 7633), and none came", "")
 EST_ERROR(TRUST_HOST_MISMATCH, "trust.host-mismatch", TRUST, 5, 0,
           "the server's certificate is for another host", "")
 EST_ERROR(TRUST_NO_SAN, "trust.no-subject-alt-name", TRUST, 5, 0,
@@ -437,6 +447,8 @@ EST_ERROR(CERT_MALFORMED, "cert.malformed", CERTIFICATE, 9, 0, "the certificate 
 EST_ERROR(CSR_MALFORMED, "csr.malformed", CERTIFICATE, 9, 0, "the request is not a PKCS#10 structure", "")
 EST_ERROR(CSR_SIGNATURE, "csr.signature", CERTIFICATE, 9, 0, "the request's own signature does not verify",
           "")
+EST_ERROR(CERT_NOT_SIGNED_BY_ISSUER, "cert.not-signed-by-issuer", CERTIFICATE, 9, 0,
+          "the certificate is not signed by the issuer given", "")
 EST_ERROR(CSR_WEAK_KEY, "csr.weak-key", CERTIFICATE, 9, 0, "the request's key is weak", "")
 EST_ERROR(CSR_WEAK_DIGEST, "csr.weak-digest", CERTIFICATE, 9, 0, "the request is signed with a weak digest",
           "")
@@ -455,6 +467,111 @@ EST_ERROR(CSR_INCOMPLETE, "csr.template-incomplete", CERTIFICATE, 9, 0,
 
 /* revoked */
 EST_ERROR(REVOKED, "revoked.revoked", REVOKED, 10, 0, "the certificate is revoked", "")
+EST_ERROR(REVOCATION_UNKNOWN, "revocation.unknown", REVOKED, 10, 0,
+          "it cannot be told whether the certificate is revoked", "")
+EST_ERROR(REVOCATION_NO_EVIDENCE, "revocation.no-evidence", REVOKED, 10, 0,
+          "the certificate names neither an OCSP responder nor a CRL, and none was given", "")
+EST_ERROR(REVOCATION_NOT_FETCHED, "revocation.not-fetched", REVOKED, 10, 1,
+          "what would tell whether the certificate is revoked could not be fetched", "")
+EST_ERROR(REVOCATION_STALE, "revocation.stale", REVOKED, 10, 0,
+          "what tells whether the certificate is revoked is past its nextUpdate", "")
+EST_ERROR(REVOCATION_FUTURE, "revocation.not-yet-valid", REVOKED, 10, 0,
+          "what tells whether the certificate is revoked is dated in the future", "")
+EST_ERROR(REVOCATION_TOO_OLD, "revocation.too-old", REVOKED, 10, 0,
+          "what tells whether the certificate is revoked is older than allowed", "")
+EST_ERROR(REVOCATION_SIGNER, "revocation.signer", REVOKED, 10, 0,
+          "whoever signed what tells about the certificate may be revoked itself", "")
+EST_ERROR(REVOCATION_OFFLINE, "revocation.offline", REVOKED, 10, 0,
+          "nothing at hand tells whether the certificate is revoked, and nothing may be fetched", "")
+EST_ERROR(REVOCATION_URL, "revocation.url", REVOKED, 10, 0,
+          "a URL for revocation data is not one that is followed", "")
+EST_ERROR(OCSP_MALFORMED, "ocsp.malformed", REVOKED, 10, 0, "the OCSP response cannot be read", "")
+EST_ERROR(OCSP_TRY_LATER, "ocsp.try-later", REVOKED, 10, 1, "the OCSP responder says: try later", "")
+EST_ERROR(OCSP_UNAUTHORIZED, "ocsp.unauthorized", REVOKED, 10, 0,
+          "the OCSP responder does not answer for this certificate (unauthorized)", "")
+EST_ERROR(OCSP_SIGNATURE, "ocsp.signature", REVOKED, 10, 0, "the OCSP response's signature does not verify",
+          "")
+EST_ERROR(OCSP_TOO_LARGE, "ocsp.too-large", REVOKED, 10, 0, "the OCSP response is larger than allowed", "")
+EST_ERROR(OCSP_MALFORMED_REQUEST, "ocsp.malformed-request", REVOKED, 10, 0,
+          "the OCSP responder says that it cannot read the request (malformedRequest)", "")
+EST_ERROR(OCSP_INTERNAL_ERROR, "ocsp.internal-error", REVOKED, 10, 1,
+          "the OCSP responder reports an error of its own (internalError)", "")
+EST_ERROR(OCSP_SIG_REQUIRED, "ocsp.signature-required", REVOKED, 10, 0,
+          "the OCSP responder wants a signed request (sigRequired), which is not made", "")
+EST_ERROR(OCSP_TYPE, "ocsp.response-type", REVOKED, 10, 0,
+          "the OCSP response is of another type than id-pkix-ocsp-basic, the only one that is read", "")
+EST_ERROR(OCSP_WEAK, "ocsp.weak-signature", REVOKED, 10, 0,
+          "the OCSP response is signed with a digest or a key that is too weak", "")
+EST_ERROR(OCSP_SIGNER, "ocsp.signer", REVOKED, 10, 0,
+          "the OCSP response is signed by nobody who may speak for the certificate's issuer", "")
+EST_ERROR(OCSP_NONCE, "ocsp.nonce", REVOKED, 10, 0,
+          "the OCSP response answers another request: its nonce is not ours", "")
+EST_ERROR(OCSP_NO_NONCE, "ocsp.no-nonce", REVOKED, 10, 0,
+          "the OCSP response lacks the nonce, which is required", "")
+EST_ERROR(OCSP_CRITICAL_EXTENSION, "ocsp.critical-extension", REVOKED, 10, 0,
+          "the OCSP response holds a critical extension that is not understood", "")
+EST_ERROR(OCSP_OTHER_CERTIFICATE, "ocsp.other-certificate", REVOKED, 10, 0,
+          "the OCSP response does not speak of this certificate", "")
+EST_ERROR(OCSP_UNKNOWN_CERTIFICATE, "ocsp.unknown-certificate", REVOKED, 10, 0,
+          "the OCSP responder does not know the certificate", "")
+EST_ERROR(OCSP_PRODUCED_AT, "ocsp.produced-at", REVOKED, 10, 0,
+          "the OCSP response's producedAt contradicts its other dates or the clock", "")
+EST_ERROR(CRL_MALFORMED, "crl.malformed", REVOKED, 10, 0, "the CRL cannot be read", "")
+EST_ERROR(CRL_TRUNCATED, "crl.truncated", REVOKED, 10, 0, "the CRL is cut short", "")
+EST_ERROR(CRL_TOO_LARGE, "crl.too-large", REVOKED, 10, 0, "the CRL is larger than allowed", "")
+EST_ERROR(CRL_SIGNATURE, "crl.signature", REVOKED, 10, 0, "the CRL's signature does not verify", "")
+EST_ERROR(CRL_NO_SIGNER, "crl.no-signer", REVOKED, 10, 0,
+          "none of the known CA certificates has the name of the CRL's issuer", "")
+EST_ERROR(CRL_WEAK_SIGNATURE, "crl.weak-signature", REVOKED, 10, 0,
+          "the CRL is signed with a digest that is no longer safe (MD5, SHA-1)", "")
+EST_ERROR(CRL_ALGORITHM, "crl.algorithm", REVOKED, 10, 0,
+          "the CRL's signature algorithm is not one that can be verified", "")
+EST_ERROR(CRL_CRITICAL_EXTENSION, "crl.critical-extension", REVOKED, 10, 0,
+          "the CRL holds a critical extension that is not understood", "")
+EST_ERROR(CRL_INDEX, "crl.index", REVOKED, 10, 0, "the index of the cached CRL cannot be used", "")
+EST_ERROR(CRL_SCOPE, "crl.scope", REVOKED, 10, 0, "the CRL is not about this certificate", "")
+EST_ERROR(CRL_ISSUER, "crl.issuer", REVOKED, 10, 0, "the CRL is another issuer's than the certificate says",
+          "")
+EST_ERROR(CRL_NOT_INDIRECT, "crl.not-indirect", REVOKED, 10, 0,
+          "the certificate names another CRL issuer, but the CRL does not say that it speaks for other "
+          "issuers (indirectCRL)",
+          "")
+EST_ERROR(CRL_DISTRIBUTION_POINT, "crl.distribution-point", REVOKED, 10, 0,
+          "the CRL is for another distribution point than the certificate's", "")
+EST_ERROR(CRL_IDP, "crl.issuing-distribution-point", REVOKED, 10, 0,
+          "the CRL's issuingDistributionPoint contradicts itself", "")
+EST_ERROR(CRL_CERTIFICATE, "crl.certificate-extension", REVOKED, 10, 0,
+          "the certificate's own cRLDistributionPoints or basicConstraints cannot be read, so that no CRL "
+          "can be told to be about it",
+          "")
+EST_ERROR(CRL_CERTIFICATE_EXPIRED, "crl.certificate-expired", REVOKED, 10, 0,
+          "the certificate had expired when the CRL was made, so that the CRL need not list it any more", "")
+EST_ERROR(CRL_REASONS, "crl.reasons", REVOKED, 10, 0,
+          "the CRLs cover only some of the reasons for which a certificate is revoked", "")
+EST_ERROR(CRL_ENTRY_REASON, "crl.entry-reason", REVOKED, 10, 0,
+          "the CRL lists the certificate with the reason removeFromCRL, which only a delta CRL may do", "")
+EST_ERROR(CRL_SIGNER_USAGE, "crl.signer-usage", REVOKED, 10, 0,
+          "the CRL is signed by a certificate that may not sign CRLs (keyUsage without cRLSign)", "")
+EST_ERROR(CRL_SIGNER_PATH, "crl.signer-path", REVOKED, 10, 0,
+          "the CRL is signed by a certificate that is not trusted", "")
+EST_ERROR(CRL_SIGNER_ANCHOR, "crl.signer-anchor", REVOKED, 10, 0,
+          "the CRL is signed by a certificate that does not lead to the trust anchor of the certificate in "
+          "question",
+          "")
+EST_ERROR(CRL_DELTA_MISSING, "crl.delta-missing", REVOKED, 10, 1,
+          "the CRL announces a delta CRL, and there is none that counts", "")
+EST_ERROR(CRL_DELTA_ALONE, "crl.delta-alone", REVOKED, 10, 0,
+          "there is only a delta CRL, without a complete CRL to go with it", "")
+EST_ERROR(CRL_DELTA_ISSUER, "crl.delta-issuer", REVOKED, 10, 0,
+          "the delta CRL is another issuer's than the complete CRL", "")
+EST_ERROR(CRL_DELTA_SCOPE, "crl.delta-scope", REVOKED, 10, 0,
+          "the delta CRL is about other certificates than the complete CRL", "")
+EST_ERROR(CRL_DELTA_SIGNER, "crl.delta-signer", REVOKED, 10, 0,
+          "the delta CRL is signed with another key than the complete CRL", "")
+EST_ERROR(CRL_DELTA_NUMBER, "crl.delta-number", REVOKED, 10, 0,
+          "the numbers of the delta CRL and the complete CRL are missing, or contradict their dates", "")
+EST_ERROR(CRL_DELTA_BASE, "crl.delta-base", REVOKED, 10, 0,
+          "the complete CRL is older than the one that the delta CRL builds on", "")
 
 /* key */
 EST_ERROR(KEY, "key.failed", KEY, 11, 0, "the key cannot be used", "")
@@ -499,8 +616,14 @@ EST_ERROR(KEY_PIN_FINAL_TRY, "key.pin-final-try", KEY, 11, 0,
           "one more mistake would lock the PIN, so it is not tried",
           "log in once with the right PIN by the token's own tool, then repeat")
 EST_ERROR(KEY_PIN_EXPIRED, "key.pin-expired", KEY, 11, 0, "the PIN has to be changed first", "")
+EST_ERROR(KEY_TPM_PARENT, "key.tpm-parent", KEY, 11, 0,
+          "the TPM wants an authorisation for what the key is below: its parent key, or the owner hierarchy",
+          "where the hierarchy has one, make keys below a persistent key: tpm2:PATH?parent=0x81000001")
 EST_ERROR(KEY_NAME_TAKEN, "key.name-taken", KEY, 11, 0, "the token holds a key of this label or id already",
           "choose another object= in the URI")
+EST_ERROR(KEY_NOT_EXTRACTABLE, "key.not-extractable", KEY, 11, 0,
+          "the token does not let this key out, not even wrapped", "")
+EST_ERROR(KEY_WRAPPED, "key.wrapped", KEY, 11, 0, "the wrapped key cannot be unwrapped into the token", "")
 EST_ERROR(KEY_NOT_PROTECTED, "key.not-protected", KEY, 11, 0,
           "the token made a key that can be read out, so it was destroyed again", "")
 EST_ERROR(KEY_NOT_REQUEST_KEY, "key.cannot-sign", KEY, 11, 0,
@@ -528,8 +651,6 @@ EST_ERROR(UNSUPPORTED_PKCS11, "unsupported.pkcs11", UNSUPPORTED, 12, 0,
           "p11-kit is not installed, so PKCS#11 keys cannot be used", "install libp11-kit0")
 EST_ERROR(UNSUPPORTED_KEY_URI, "unsupported.key-uri", UNSUPPORTED, 12, 0,
           "keys of this kind are not supported by this version", "")
-EST_ERROR(UNSUPPORTED_REVOCATION, "unsupported.revocation", UNSUPPORTED, 12, 0,
-          "this version does not check revocation", "")
 EST_ERROR(UNSUPPORTED_CMC, "unsupported.cmc", UNSUPPORTED, 12, 0,
           "the server wants a step of CMC that is not supported", "")
 EST_ERROR(CANCELLED, "cancelled", CANCELLED, 1, 1, "cancelled", "")

@@ -58,6 +58,11 @@ static size_t place_of(const estuary_metrics *metrics, const char *name, bool *f
 
 void est_count(estuary_metrics *metrics, const char *name)
 {
+    est_count_add(metrics, name, 1);
+}
+
+void est_count_add(estuary_metrics *metrics, const char *name, uint64_t amount)
+{
     if (metrics == NULL || pthread_mutex_lock(&metrics->lock) != 0)
         return;
     bool found = false;
@@ -69,7 +74,7 @@ void est_count(estuary_metrics *metrics, const char *name)
         found = true;
     }
     if (found)
-        metrics->counters[i].value++;
+        metrics->counters[i].value += amount;
     pthread_mutex_unlock(&metrics->lock);
 }
 
@@ -97,4 +102,33 @@ bool estuary_metrics_at(estuary_metrics *metrics, size_t index, const char **nam
     }
     pthread_mutex_unlock(&metrics->lock);
     return there;
+}
+
+#define MS_SUM "_ms_sum"
+
+static bool append_line(est_buf *text, const char *name, uint64_t value)
+{
+    size_t len = strlen(name), tail = strlen(MS_SUM);
+    bool is_ms = len > tail && strcmp(name + len - tail, MS_SUM) == 0;
+    char *line = is_ms ? est_printf("%.*s_seconds_sum %llu.%03llu\n", (int)(len - tail), name,
+                                    (unsigned long long)(value / 1000), (unsigned long long)(value % 1000))
+                       : est_printf("%s %llu\n", name, (unsigned long long)value);
+    bool ok = line != NULL && est_buf_append(text, line, strlen(line)) == EST_APPEND_OK;
+    est_free(line);
+    return ok;
+}
+
+estuary_status estuary_metrics_to_prometheus(estuary_metrics *metrics, char **out, estuary_error *err)
+{
+    est_buf text = {.max = 64 * 1024};
+    const char *name = NULL;
+    uint64_t value = 0;
+    bool ok = est_buf_append(&text, "", 0) == EST_APPEND_OK;
+    *out = NULL;
+    for (size_t i = 0; ok && estuary_metrics_at(metrics, i, &name, &value); i++)
+        ok = append_line(&text, name, value);
+    if (ok)
+        *out = est_strdup(text.data == NULL ? "" : (const char *)text.data);
+    est_buf_free(&text);
+    return *out != NULL ? ESTUARY_OK : est_fail_memory(err);
 }

@@ -136,6 +136,9 @@ void est_path_describe(const est_path *path, const char *whose, char *out, size_
 
 /* Lent: the path behind a passed "chain" finding, leaf first, root last; else NULL. */
 const STACK_OF(X509) *est_findings_get0_path(const estuary_findings *findings);
+/* What was found about revocation, afterwards; takes sentence in any case. false when it is NULL. */
+bool est_findings_set_revocation(estuary_findings *findings, estuary_finding_state state, est_code code,
+                                 char *sentence);
 /* Without a copy: request must outlive the expectation. */
 void est_expectation_lend_request(estuary_expectation *expectation, const X509_REQ *request);
 

@@ -64,6 +64,24 @@ estuary_status est_findings_add(estuary_findings *findings, est_finding_kind kin
     return ESTUARY_OK;
 }
 
+bool est_findings_set_revocation(estuary_findings *findings, estuary_finding_state state, est_code code,
+                                 char *sentence)
+{
+    for (size_t i = 0; sentence != NULL && findings != NULL && i < findings->count; i++) {
+        struct finding *finding = &findings->list[i];
+        if (strcmp(finding->check, "revocation") != 0)
+            continue;
+        est_free(finding->sentence);
+        finding->state = state;
+        finding->asked = true;
+        finding->code = code;
+        finding->sentence = sentence;
+        return true;
+    }
+    est_free(sentence);
+    return false;
+}
+
 size_t estuary_findings_count(const estuary_findings *findings)
 {
     return findings == NULL ? 0 : findings->count;

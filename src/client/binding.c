@@ -155,12 +155,14 @@ estuary_status est_client_explain_refusal(const estuary_client *client, estuary_
 
 /*
  * An alert about our certificate: the request was not read. A protocol error is about an answer that came.
- * Lost are those that no whole answer came for.
+ * Lost are those that no whole answer came for; curl may have dialled once more, and met a server that is
+ * refused.
  */
 static bool is_lost(estuary_status status, est_code code)
 {
     return status == ESTUARY_E_NETWORK || status == ESTUARY_E_CANCELLED || status == ESTUARY_E_MEMORY ||
-           code == EST_TLS || code == EST_TLS_ALERT || code == EST_TLS_CLOSED;
+           status == ESTUARY_E_TRUST || status == ESTUARY_E_REVOKED || code == EST_TLS ||
+           code == EST_TLS_ALERT || code == EST_TLS_CLOSED;
 }
 
 /* The POST left, and neither a certificate nor a refusal came back: both may be lost on the way. */

@@ -31,6 +31,10 @@ static void fill_trust(estuary_client *client)
     client->trust.host = estuary_server_host(config->server);
     client->trust.accept_any = config->accept_any;
     client->trust.fips = config->fips;
+    if (config->revocation != NULL && !config->accept_any) {
+        client->trust.check_chain = est_evidence_check_chain;
+        client->trust.check_arg = client;
+    }
     client->trust.max_depth = (int)estuary_limits_get(config->limits, ESTUARY_LIMIT_CHAIN_DEPTH);
     if (!config->accept_any) {
         client->trust.identity = config->identity;
@@ -92,6 +96,7 @@ void estuary_client_free(estuary_client *client)
     est_http_free(client->http);
     est_http_engine_free(client->engine);
     est_session_reset(&client->session);
+    est_evidence_clear(&client->evidence);
     sk_X509_pop_free(client->ca_certificates, X509_free);
     estuary_config_free(client->config);
     est_free(client);

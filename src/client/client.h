@@ -7,6 +7,7 @@
 #include "est/est.h"
 #include "http/http.h"
 #include "key/key.h"
+#include "revocation/revocation.h"
 #include "trust/trust.h"
 
 #include <estuary/bootstrap.h>
@@ -34,6 +35,7 @@ struct estuary_config {
     estuary_metrics *metrics;
     estuary_progress_fn *progress;
     void *progress_arg;
+    estuary_revocation *revocation; /* NULL: not looked at */
 };
 
 /* config.c */
@@ -44,19 +46,40 @@ void est_config_strip(estuary_config *config);
 /* Whether the server's CSR attributes ask for a channel binding. */
 typedef enum est_pop_asked { EST_POP_UNKNOWN = 0, EST_POP_NOT_ASKED, EST_POP_ASKED } est_pop_asked;
 
+/* A chain that the policy let pass; behind one name there may be several servers. */
+#define EST_PASSED_CHAINS 4
+typedef struct est_passed_chain {
+    bool valid;
+    uint8_t digest[ESTUARY_FINGERPRINT_SIZE];
+    int64_t at;
+} est_passed_chain;
+
+/* What is known, and wanted, about the revocation of the server's chain. */
+typedef struct est_evidence {
+    STACK_OF(X509) *chain; /* of the last session that lacked evidence; NULL: none did */
+    uint8_t *staple;       /* that came with it */
+    size_t staple_len;
+    est_revocation_job *job; /* fetching */
+    est_passed_chain passed[EST_PASSED_CHAINS];
+    size_t next_passed;
+} est_evidence;
+
 struct estuary_client {
     estuary_config *config;
     est_trust trust;
     est_session session; /* of the connection in use */
     est_http *http;
-    est_http_engine *engine; /* of blocking calls; NULL before the first */
-    struct est_drive *drive; /* the exchange under way; NULL: none */
-    struct estuary_op *op;   /* of estuary_multi, from its start to its end; NULL: none */
+    est_http_engine *engine;     /* of blocking calls; NULL before the first */
+    struct est_drive *drive;     /* the exchange under way; NULL: none */
+    struct estuary_op *op;       /* of estuary_multi, from its start to its end; NULL: none */
+    struct estuary_multi *multi; /* that holds n_ops of its operations; NULL: none */
+    size_t n_ops;                /* queued, running or waiting */
     atomic_bool cancelled;
     est_pop_asked pop_asked;
-    bool binds;                      /* the running enrolment's request is bound to its TLS session */
-    char bound_by[16];               /* "tls-exporter", of the last bound request */
-    bool warned;                     /* that the server is not authenticated */
+    bool binds;        /* the running enrolment's request is bound to its TLS session */
+    char bound_by[16]; /* "tls-exporter", of the last bound request */
+    bool warned;       /* that the server is not authenticated */
+    est_evidence evidence;
     STACK_OF(X509) *ca_certificates; /* of /cacerts, fetched when a chain needs them; NULL before */
 };
 
@@ -86,6 +109,27 @@ estuary_status est_client_explain_refusal(const estuary_client *client, estuary_
 /* unanswered: a request left, and no whole answer came; enrollment may be NULL. */
 estuary_status est_client_note_sent(estuary_enrollment *enrollment, bool unanswered, estuary_status status,
                                     estuary_error *err);
+
+/* evidence.c: revocation (R3, R6) */
+
+void est_evidence_clear(est_evidence *evidence);
+/* est_trust's check_chain(); arg is the client. EST_TRUST_EVIDENCE_WANTED: fetch, and dial again. */
+estuary_status est_evidence_check_chain(void *arg, const STACK_OF(X509) *chain, const uint8_t *staple,
+                                        size_t len, estuary_error *err);
+bool est_evidence_is_wanted(const estuary_client *client, const estuary_error *err);
+estuary_status est_evidence_fetch(estuary_client *client, est_http_engine *engine,
+                                  est_revocation_done_fn *on_done, void *arg, estuary_error *err);
+/* After on_done: does the policy let the chain pass? */
+estuary_status est_evidence_judge(estuary_client *client, estuary_error *err);
+void est_evidence_stop(estuary_client *client);
+/* Lent; NULL when the issued certificate is not to be checked. */
+const STACK_OF(X509) *est_evidence_issued_chain(const estuary_client *client,
+                                                const estuary_enrollment *enrollment);
+estuary_status est_evidence_begin_issued(estuary_client *client, const STACK_OF(X509) *path,
+                                         est_http_engine *engine, est_revocation_done_fn *on_done, void *arg,
+                                         estuary_error *err);
+estuary_status est_evidence_judge_issued(estuary_client *client, estuary_enrollment *enrollment,
+                                         estuary_error *err);
 
 /* drive.c: one exchange of an operation that does not enrol to its end, redirects included */
 estuary_status est_client_drive(estuary_client *client, estuary_operation operation, estuary_exchange **out,

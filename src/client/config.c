@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define USER_MAX     1024
 #define MAX_WAIT_MAX (INT64_C(365) * 86400)
 
 estuary_status estuary_config_new(estuary_config **out, estuary_error *err)
@@ -57,6 +56,7 @@ void estuary_config_free(estuary_config *config)
     estuary_server_free(config->server);
     estuary_limits_free(config->limits);
     estuary_log_free(config->log);
+    estuary_revocation_free(config->revocation);
     estuary_metrics_free(config->metrics);
     est_free(config);
 }
@@ -102,6 +102,7 @@ estuary_status est_config_dup(const estuary_config *config, estuary_config **out
     copy->pop = config->pop;
     copy->log = estuary_log_up_ref(config->log);
     copy->metrics = estuary_metrics_up_ref(config->metrics);
+    copy->revocation = estuary_revocation_up_ref(config->revocation);
     copy->progress = config->progress;
     copy->progress_arg = config->progress_arg;
     if (copy->limits == NULL || !copy_text(config->user, &copy->user) ||
@@ -204,35 +205,14 @@ estuary_status estuary_config_allow_expired_identity(estuary_config *config, est
     return ESTUARY_OK;
 }
 
-/* RFC 7617 2: no control characters, and no colon in the user name */
-static bool is_user_name(const char *user)
-{
-    size_t len = strlen(user);
-    for (size_t i = 0; i < len; i++) {
-        if ((unsigned char)user[i] < 0x20 || user[i] == 0x7f || user[i] == ':')
-            return false;
-    }
-    return len > 0 && len <= USER_MAX;
-}
-
-/* RFC 7617 2: no control characters, NUL among them */
-static bool is_password(const char *text, size_t len)
-{
-    for (size_t i = 0; i < len; i++) {
-        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
-            return false;
-    }
-    return true;
-}
-
 estuary_status estuary_config_set_http_auth(estuary_config *config, const char *user,
                                             const estuary_secret *password, estuary_error *err)
 {
     size_t len = 0;
-    if (user == NULL || password == NULL || !is_user_name(user))
+    if (user == NULL || password == NULL || !est_http_is_user_name(user))
         return est_fail(err, EST_USAGE, "a user name must be there, without colons and control characters");
     const char *text = estuary_secret_get0(password, &len);
-    if (!is_password(text, len))
+    if (!est_http_is_password(text, len))
         return est_fail(err, EST_CONFIG,
                         "the password contains a control character, which HTTP authentication cannot carry");
     char *copy = est_strdup(user);
@@ -251,24 +231,6 @@ estuary_status estuary_config_set_preemptive_auth(estuary_config *config, bool o
     return ESTUARY_OK;
 }
 
-static bool is_proxy_url(const char *url)
-{
-    static const char *const schemes[] = {"http://", "socks5://", "socks5h://"};
-    const char *rest = NULL;
-    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
-        if (strncmp(url, schemes[i], strlen(schemes[i])) == 0)
-            rest = url + strlen(schemes[i]);
-    }
-    if (rest == NULL || strlen(rest) > 300 || rest[0] == ':' || rest[0] == '\0')
-        return false;
-    const char *port = strrchr(rest, ':');
-    if (port == NULL || port[1] == '\0' || strspn(port + 1, "0123456789") != strlen(port + 1) ||
-        strlen(port) > 6 || strtol(port + 1, NULL, 10) < 1 || strtol(port + 1, NULL, 10) > 65535)
-        return false;
-    return strspn(rest, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]") ==
-           strlen(rest);
-}
-
 estuary_status estuary_config_set_proxy(estuary_config *config, const char *url, const char *user,
                                         const estuary_secret *password, estuary_error *err)
 {
@@ -276,15 +238,9 @@ estuary_status estuary_config_set_proxy(estuary_config *config, const char *url,
         forget_proxy(config);
         return ESTUARY_OK;
     }
-    if (!is_proxy_url(url))
-        return est_fail(err, EST_USAGE_PROXY, NULL); /* not repeated: it may hold a password */
-    if (user != NULL && !is_user_name(user))
-        return est_fail(err, EST_USAGE_PROXY,
-                        "the proxy's user name must have no colons or control characters");
-    size_t len = 0;
-    const char *secret = estuary_secret_get0(password, &len);
-    if (!is_password(secret, len))
-        return est_fail(err, EST_USAGE_PROXY, "the proxy's password must have no control characters");
+    estuary_status status = est_http_check_proxy(url, user, password, err);
+    if (status != ESTUARY_OK)
+        return status;
     char *url_copy = NULL, *user_copy = NULL;
     if (!copy_text(url, &url_copy) || !copy_text(user, &user_copy)) {
         est_free(url_copy);
@@ -330,6 +286,16 @@ estuary_status estuary_config_set_log(estuary_config *config, estuary_log *log, 
     estuary_log *old = config->log;
     config->log = estuary_log_up_ref(log);
     estuary_log_free(old);
+    return ESTUARY_OK;
+}
+
+estuary_status estuary_config_set_revocation(estuary_config *config, estuary_revocation *checker,
+                                             estuary_error *err)
+{
+    (void)err;
+    estuary_revocation *old = config->revocation;
+    config->revocation = estuary_revocation_up_ref(checker);
+    estuary_revocation_free(old);
     return ESTUARY_OK;
 }
 

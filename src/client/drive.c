@@ -4,6 +4,8 @@
 #include <openssl/err.h>
 #include <stdio.h>
 
+#define EVIDENCE_ROUNDS_MAX EST_PASSED_CHAINS
+
 static void on_send(void *arg)
 {
     est_drive *drive = arg;
@@ -153,13 +155,54 @@ static estuary_status judge_transfer(est_drive *drive, estuary_status status)
     est_session *session = &drive->client->session;
     if (status != ESTUARY_OK)
         status = est_trust_explain_failure(session, status, drive->err);
-    else if (!session->accepted)
+    else if (!est_session_is_trusted(session))
         status =
             est_fail(drive->err, EST_TRUST, NULL); /* an answer from an unchecked session must never count */
     if (status != ESTUARY_OK)
         status = est_client_note_sent(est_exchange_enrollment(drive->exchange), drive->unanswered, status,
                                       drive->err);
     return status;
+}
+
+static void on_evidence(void *arg, estuary_status status, const estuary_error *err);
+
+/* The handshake ended for want of evidence, before anything was sent: it is fetched (R3). */
+static bool fetch_evidence(est_drive *drive)
+{
+    estuary_client *client = drive->client;
+    bool may_be_read = drive->unanswered && est_exchange_enrollment(drive->exchange) != NULL;
+    if (may_be_read || !est_evidence_is_wanted(client, drive->err) ||
+        drive->evidence_rounds >= EVIDENCE_ROUNDS_MAX)
+        return false;
+    drive->evidence_rounds++;
+    estuary_error_clear(drive->err);
+    client->drive = drive; /* a cancellation finds it */
+    estuary_status status = est_evidence_fetch(client, drive->engine, on_evidence, drive, drive->err);
+    if (status == ESTUARY_OK)
+        return true; /* on_evidence() may have ended all by now */
+    client->drive = NULL;
+    end(drive, status);
+    drive->on_over(drive->arg);
+    return true;
+}
+
+static void on_evidence(void *arg, estuary_status status, const estuary_error *err)
+{
+    est_drive *drive = arg;
+    estuary_client *client = drive->client;
+    client->drive = NULL;
+    if (status == ESTUARY_OK) {
+        status = est_evidence_judge(client, drive->err);
+    } else {
+        est_error_copy(drive->err, err);
+        est_evidence_stop(client);
+    }
+    if (status == ESTUARY_OK)
+        status = send_once(drive);
+    if (status == ESTUARY_OK)
+        return;
+    end(drive, refine(client, drive->exchange, status, drive->err));
+    drive->on_over(drive->arg);
 }
 
 static void on_done(void *arg, estuary_status status, const estuary_error *err)
@@ -170,6 +213,8 @@ static void on_done(void *arg, estuary_status status, const estuary_error *err)
     if (status != ESTUARY_OK)
         est_error_copy(drive->err, err);
     status = judge_transfer(drive, status);
+    if (status != ESTUARY_OK && fetch_evidence(drive))
+        return;
     if (status == ESTUARY_OK) {
         log_answer(client, drive->exchange, drive->response->status);
         status =
@@ -214,6 +259,7 @@ void est_drive_reset(est_drive *drive)
 {
     if (drive->running) {
         est_http_abort(drive->client->http);
+        est_evidence_stop(drive->client);
         drive->client->drive = NULL;
         drive->running = false;
     }
@@ -222,6 +268,7 @@ void est_drive_reset(est_drive *drive)
         estuary_exchange_free(drive->exchange);
     drive->exchange = NULL;
     drive->next = ESTUARY_NEXT_FAILED;
+    drive->evidence_rounds = 0;
     drive->status = ESTUARY_E_NETWORK;
     if (drive->err != NULL)
         estuary_error_clear(drive->err);

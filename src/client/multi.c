@@ -18,8 +18,9 @@ struct estuary_multi {
     est_http_engine *engine;
     struct list lists[PLACES];
     size_t max;
-    bool stale; /* something may be startable, or to be handed over */
-    bool busy;  /* inside a step */
+    bool stale;     /* something may be startable, or to be handed over */
+    bool busy;      /* inside a step */
+    bool to_cancel; /* an operation was cancelled from inside one */
     int64_t pending_at;
     estuary_op_done_fn *on_done;
     void *done_arg;
@@ -33,6 +34,7 @@ struct estuary_op {
     est_op machine;
     estuary_multi *multi; /* NULL: handed over */
     enum place place;
+    bool cancelled; /* from inside a step: ends when it is safe */
     estuary_op *previous, *next;
     estuary_enrollment *enrollment;
     estuary_anchors *anchors;
@@ -73,6 +75,22 @@ estuary_status estuary_multi_new(estuary_multi **out, estuary_error *err)
     return ESTUARY_OK;
 }
 
+static void join_client(estuary_op *op)
+{
+    estuary_client *client = op->machine.client;
+    client->multi = op->multi;
+    client->n_ops++;
+}
+
+static void leave_client(estuary_op *op)
+{
+    estuary_client *client = op->machine.client;
+    if (client->op == op)
+        client->op = NULL;
+    if (--client->n_ops == 0)
+        client->multi = NULL;
+}
+
 static void destroy(estuary_op *op)
 {
     est_op_clear(&op->machine);
@@ -89,8 +107,8 @@ void estuary_multi_free(estuary_multi *multi)
     for (int place = QUEUED; place < PLACES; place++) {
         for (estuary_op *op = multi->lists[place].first, *next = NULL; op != NULL; op = next) {
             next = op->next;
-            if (op->machine.client->op == op)
-                op->machine.client->op = NULL;
+            if (place != ENDED)
+                leave_client(op);
             destroy(op);
         }
     }
@@ -160,8 +178,7 @@ static void on_change(void *arg)
         enter(op, WAITING);
     } else {
         keep_results(op);
-        if (op->machine.client->op == op)
-            op->machine.client->op = NULL;
+        leave_client(op);
         enter(op, ENDED);
     }
     note(op->multi);
@@ -176,8 +193,8 @@ static estuary_status open_engine(estuary_multi *multi, estuary_error *err)
 static estuary_status add(estuary_multi *multi, estuary_client *client, estuary_operation operation,
                           estuary_enrollment *enrollment, void *context, estuary_op **out, estuary_error *err)
 {
-    if (client->op != NULL && client->op->multi != multi)
-        return est_fail(err, EST_USAGE, "an operation of this client runs in another estuary_multi");
+    if (client->multi != NULL && client->multi != multi)
+        return est_fail(err, EST_USAGE, "an operation of this client is in another estuary_multi");
     estuary_status status = open_engine(multi, err);
     if (status != ESTUARY_OK)
         return status;
@@ -195,6 +212,7 @@ static estuary_status add(estuary_multi *multi, estuary_client *client, estuary_
     op->multi = multi;
     op->enrollment = enrollment;
     op->context = context;
+    join_client(op);
     enter(op, QUEUED);
     note(multi);
     if (out != NULL)
@@ -291,11 +309,26 @@ static void hand_over(estuary_multi *multi)
         multi->on_done(multi->done_arg, op);
 }
 
+static void end_cancelled(estuary_multi *multi)
+{
+    if (!multi->to_cancel)
+        return;
+    multi->to_cancel = false;
+    for (int place = QUEUED; place < ENDED; place++) {
+        for (estuary_op *op = multi->lists[place].first, *next = NULL; op != NULL; op = next) {
+            next = op->next;
+            if (op->cancelled)
+                est_op_cancel(&op->machine);
+        }
+    }
+}
+
 static void settle(estuary_multi *multi)
 {
     tick_waiting(multi);
     while (multi->stale) {
         multi->stale = false;
+        end_cancelled(multi);
         hand_over(multi); /* first: the client still tells about this operation, not about its next */
         start_queued(multi);
     }
@@ -377,9 +410,17 @@ estuary_status estuary_multi_run(estuary_multi *multi, estuary_error *err)
     return status;
 }
 
+/* Inside a step, whoever calls may be a signer in the middle of this very operation, or of a transfer. */
 void estuary_op_cancel(estuary_op *op)
 {
-    est_op_cancel(&op->machine);
+    estuary_multi *multi = op->multi;
+    if (multi == NULL || !multi->busy) {
+        est_op_cancel(&op->machine);
+        return;
+    }
+    op->cancelled = multi->to_cancel = multi->stale = true;
+    if (op->place == RUNNING)
+        est_http_stop(op->machine.client->http);
 }
 
 void estuary_op_free(estuary_op *op)

@@ -22,6 +22,9 @@ estuary_status est_op_init(est_op *op, estuary_client *client, estuary_operation
 
 void est_op_clear(est_op *op)
 {
+    if (op->looking)
+        est_evidence_stop(op->client);
+    op->looking = false;
     est_drive_reset(&op->drive);
     estuary_error_free(op->drive.err);
     estuary_error_free(op->err);
@@ -147,6 +150,43 @@ static est_step finish(est_op *op, estuary_status status)
     return end_settled(op, status);
 }
 
+static void on_issued_looked_at(void *arg, estuary_status status, const estuary_error *err)
+{
+    est_op *op = arg;
+    op->looking = false;
+    op->step = EST_STEP_REVOCATION_DONE;
+    if (status != ESTUARY_OK) {
+        est_error_copy(op->err, err);
+        est_evidence_stop(op->client);
+        op->step = finish(op, status);
+    }
+    advance(op);
+}
+
+/* "Issued certificates are checked too when they name a responder": the policy decides here as well. */
+static est_step look_at_issued(est_op *op)
+{
+    const STACK_OF(X509) *path = est_evidence_issued_chain(op->client, op->enrollment);
+    if (path == NULL)
+        return finish(op, ESTUARY_OK);
+    op->looking = true;
+    op->step = EST_STEP_REVOCATION;
+    estuary_status status =
+        est_evidence_begin_issued(op->client, path, op->drive.engine, on_issued_looked_at, op, op->err);
+    if (status == ESTUARY_OK)
+        return op->step;
+    op->looking = false;
+    return finish(op, status);
+}
+
+static est_step judge_issued(est_op *op)
+{
+    estuary_status status = est_evidence_judge_issued(op->client, op->enrollment, op->err);
+    if (est_error_code_of(op->err) == EST_REVOKED)
+        op->enrollment->state = ESTUARY_STATE_FAILED; /* for good; what is unknown may be known later */
+    return finish(op, status);
+}
+
 static est_step check(est_op *op)
 {
     bool again = false;
@@ -154,7 +194,7 @@ static est_step check(est_op *op)
     /* RFC 7030 4.2.3: the answer holds the certificate alone; the CA certificates above it are in /cacerts */
     if (again)
         return fetch(op, ESTUARY_OP_CACERTS, EST_STEP_CHECK_AGAIN);
-    return finish(op, status);
+    return status == ESTUARY_OK ? EST_STEP_REVOCATION : finish(op, status);
 }
 
 static est_step check_again(est_op *op)
@@ -163,7 +203,8 @@ static est_step check_again(est_op *op)
     if (take_cas(op, NULL) != ESTUARY_OK)
         return finish(op, estuary_error_category(op->err)); /* the first check's verdict stands */
     estuary_error_clear(op->err);
-    return finish(op, est_enroll_check(op->client, op->enrollment, &again, op->err));
+    estuary_status status = est_enroll_check(op->client, op->enrollment, &again, op->err);
+    return status == ESTUARY_OK ? EST_STEP_REVOCATION : finish(op, status);
 }
 
 static est_step take(est_op *op)
@@ -185,6 +226,10 @@ static est_step take(est_op *op)
         return check(op);
     case EST_STEP_CHECK_AGAIN:
         return check_again(op);
+    case EST_STEP_REVOCATION:
+        return look_at_issued(op);
+    case EST_STEP_REVOCATION_DONE:
+        return judge_issued(op);
     case EST_STEP_WAITING:
     case EST_STEP_OVER:
         break;
@@ -195,9 +240,13 @@ static est_step take(est_op *op)
 static void advance(void *arg)
 {
     est_op *op = arg;
-    while (op->step != EST_STEP_OVER && op->step != EST_STEP_WAITING && !op->drive.running)
+    if (op->advancing)
+        return; /* the loop below on the stack goes on */
+    op->advancing = true;
+    while (op->step != EST_STEP_OVER && op->step != EST_STEP_WAITING && !op->drive.running && !op->looking)
         op->step = take(op);
-    if (!op->drive.running && op->on_change != NULL)
+    op->advancing = false;
+    if (!op->drive.running && !op->looking && op->on_change != NULL)
         op->on_change(op->arg);
 }
 
@@ -272,6 +321,9 @@ void est_op_cancel(est_op *op)
         return;
     estuary_status status = note_interrupted(op, est_fail(op->err, EST_CANCELLED, NULL));
     est_drive_reset(&op->drive);
+    if (op->looking)
+        est_evidence_stop(op->client);
+    op->looking = false;
     op->step = end(op, status);
     if (op->on_change != NULL)
         op->on_change(op->arg);
@@ -282,6 +334,8 @@ void est_op_cancel(est_op *op)
 estuary_status est_op_run(est_op *op, estuary_error *err)
 {
     estuary_client *client = op->client;
+    if (client->multi != NULL)
+        return est_fail(err, EST_USAGE, "an operation of this client is in an estuary_multi");
     if (client->engine == NULL) {
         estuary_status status = est_http_engine_new(NULL, NULL, &client->engine, err);
         if (status != ESTUARY_OK)

@@ -11,6 +11,7 @@ typedef struct est_drive {
     estuary_exchange *exchange;
     bool lent; /* the exchange is somebody else's */
     bool running;
+    int evidence_rounds;
     bool unanswered; /* a request left, and only its beginning of an answer came, if that */
     estuary_next next;
     estuary_status status;
@@ -42,7 +43,9 @@ typedef enum est_step {
     EST_STEP_ANSWER,
     EST_STEP_WAITING, /* 202: until retry_at */
     EST_STEP_CHECK,
-    EST_STEP_CHECK_AGAIN
+    EST_STEP_CHECK_AGAIN,
+    EST_STEP_REVOCATION, /* of what was issued */
+    EST_STEP_REVOCATION_DONE
 } est_step;
 
 typedef struct est_op {
@@ -54,6 +57,8 @@ typedef struct est_op {
     estuary_error *err;
     time_t give_up_at; /* the end of patience with 202 */
     int64_t said_at;
+    bool advancing;
+    bool looking; /* at the revocation of what was issued */
     est_drive drive;
     void (*on_change)(void *arg); /* it waits or is over; may be NULL */
     void *arg;

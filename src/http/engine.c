@@ -129,6 +129,13 @@ void est_engine_remove(est_http *http)
     http->previous = http->next = NULL;
 }
 
+bool est_engine_repeat(est_http *http)
+{
+    CURLM *multi = http->engine->multi;
+    return curl_multi_remove_handle(multi, http->easy) == CURLM_OK &&
+           curl_multi_add_handle(multi, http->easy) == CURLM_OK;
+}
+
 int64_t est_http_engine_deadline_ms(const est_http_engine *engine)
 {
     int64_t at = engine->first == NULL ? -1 : engine->tick_at;

@@ -30,12 +30,16 @@ static estuary_status copy_options(est_http *http, const est_http_options *optio
     http->password = estuary_secret_up_ref((estuary_secret *)options->password);
     http->preemptive = options->preemptive;
     http->cancelled = options->cancelled;
+    http->evidence = options->evidence;
     http->arg = options->arg;
     http->on_ssl_ctx = options->on_ssl_ctx;
     http->on_progress = options->on_progress;
     http->limits = est_limits_dup(options->limits);
     if (http->limits == NULL)
         status = est_fail_memory(err);
+    http->max_bytes = options->max_bytes > 0
+                          ? options->max_bytes
+                          : estuary_limits_get(options->limits, ESTUARY_LIMIT_RESPONSE_BYTES);
 
 cleanup:
     return status;
@@ -107,6 +111,8 @@ void est_http_free(est_http *http)
         close_connections(http);
     curl_easy_cleanup(http->easy);
     curl_slist_free_all(http->headers);
+    est_challenges_clear(&http->challenges);
+    est_free(http->authorization);
     est_free(http->late_body);
     est_free(http->proxy);
     est_free(http->proxy_user);
@@ -131,9 +137,19 @@ static void report(est_http *http, int64_t now)
     est_free(what);
 }
 
+void est_http_stop(est_http *http)
+{
+    http->stop = http->engine != NULL;
+}
+
+bool est_transfer_is_cancelled(const est_http *http)
+{
+    return http->stop || (http->cancelled != NULL && atomic_load(http->cancelled));
+}
+
 estuary_status est_transfer_check_patience(est_http *http, int64_t now)
 {
-    if (http->cancelled != NULL && atomic_load(http->cancelled))
+    if (est_transfer_is_cancelled(http))
         return est_fail(http->failure, EST_CANCELLED, NULL);
     /* before the first attempt curl's connect time-out rules */
     if (http->attempts > 0 && now - http->active_at > estuary_limits_get(http->limits, ESTUARY_LIMIT_IDLE_MS))
@@ -153,6 +169,7 @@ estuary_status est_http_start(est_http *http, est_http_engine *engine, const est
         return est_fail(err, EST_CANCELLED, NULL);
     if (!open_pool(http))
         return est_fail_memory(err);
+    http->stop = false;
     estuary_status status = est_transfer_begin(http, call, sink, err);
     if (status == ESTUARY_OK)
         status = est_engine_add(engine, http, err);
@@ -164,8 +181,18 @@ estuary_status est_http_start(est_http *http, est_http_engine *engine, const est
     return ESTUARY_OK;
 }
 
+/* false: the transfer is over, with http->failure when something went wrong now */
+static bool repeat(est_http *http)
+{
+    if (!http->again || est_transfer_repeat(http) != ESTUARY_OK)
+        return false;
+    return est_engine_repeat(http) || est_fail_memory(http->failure) == ESTUARY_OK;
+}
+
 void est_http_finish(est_http *http, CURLcode result)
 {
+    if (repeat(http))
+        return;
     estuary_error *err = estuary_error_new(); /* NULL: the sentence is lost, the status is not */
     estuary_status status = est_transfer_judge(http, result, err);
     est_engine_remove(http);

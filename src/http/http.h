@@ -16,7 +16,10 @@ typedef struct est_http_options {
     const estuary_secret *password;
     bool preemptive; /* Basic at once, without waiting for a 401 */
     const estuary_limits *limits;
-    const atomic_bool *cancelled;
+    int64_t max_bytes; /* of an answer; 0: the limits' */
+    /* Revocation data (R0): plain http, too, and no connection to a link-local address. */
+    bool evidence;
+    const atomic_bool *cancelled; /* may be NULL */
     void *arg;
     /* Called for each new TLS session with libcurl's SSL_CTX; an error ends the attempt. */
     estuary_status (*on_ssl_ctx)(void *arg, SSL_CTX *ctx, estuary_error *err);
@@ -31,6 +34,7 @@ typedef struct est_http_call {
     const char *accept;
     const uint8_t *body; /* must stay unchanged during the call */
     size_t body_len;
+    const char *const *headers; /* pairs of name and value, ended by NULL; may be NULL */
     /*
      * For a body that depends on the TLS session, instead of `body`: called after the handshake before each
      * attempt (a new connection, a kept one, after a 401). It writes at most body_max bytes; the size on the
@@ -94,6 +98,26 @@ estuary_status est_http_start(est_http *http, est_http_engine *engine, const est
                               const est_http_sink *sink, est_http_done_fn *on_done, estuary_error *err);
 /* Ends a running call without its on_done. */
 void est_http_abort(est_http *http);
+/* From a callback of a running call, too: it ends with EST_CANCELLED, soon, and nothing more is sent. */
+void est_http_stop(est_http *http);
+
+/* credentials.c: RFC 7617 2, RFC 7616 3.4: nothing that would break out of a header field */
+bool est_http_is_user_name(const char *user);
+bool est_http_is_password(const char *text, size_t len);
+/* http://, socks5:// or socks5h://HOST:PORT; user and password may be NULL (T7). Never repeats the URL. */
+estuary_status est_http_check_proxy(const char *url, const char *user, const estuary_secret *password,
+                                    estuary_error *err);
+
+/* url.c: URLs that certificates and redirects name (R0); nothing here resolves a name */
+
+#define EST_HTTP_URL_MAX 2048
+
+/* NULL when it is http or https with a host, without userinfo and fragment, not link-local; else why not. */
+const char *est_http_url_refusal(const char *url);
+bool est_http_url_host(const char *url, char *out, size_t size); /* an IPv6 address without its brackets */
+bool est_http_url_is_https(const char *url);
+/* RFC 3986 5.2: what a Location means for the URL it came from; freed with est_free(); NULL when nothing. */
+char *est_http_url_resolve(const char *base, const char *location);
 
 const char *est_http_library_version(void); /* libcurl's; static */
 

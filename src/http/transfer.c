@@ -1,5 +1,7 @@
 #include "http/transfer.h"
 
+#include <openssl/rand.h>
+#include <stdio.h>
 #include <string.h>
 
 #define LINE_MAX_BYTES 16384
@@ -64,6 +66,10 @@ static int prereq_callback(void *arg, char *remote_ip, char *local_ip, int remot
     }
     if (!make_late_body(http))
         return CURL_PREREQFUNC_ABORT;
+    if (est_transfer_is_cancelled(http)) { /* a signer may be where the user said stop */
+        (void)est_fail(http->failure, EST_CANCELLED, NULL);
+        return CURL_PREREQFUNC_ABORT;
+    }
     if (http->sink->on_send != NULL)
         http->sink->on_send(http->sink->arg);
     http->attempts++;
@@ -86,7 +92,7 @@ static estuary_status status_line(est_http *http, const char *line, size_t len)
                         "the server's answer has no valid HTTP status line");
     http->status = status;
     http->content_length = -1;
-    http->challenges = (est_challenges){0};
+    est_challenges_clear(&http->challenges);
     return http->sink->on_status(http->sink->arg, status, http->failure);
 }
 
@@ -101,10 +107,40 @@ static estuary_status check_length(est_http *http, const char *value)
     if (http->content_length >= 0 && http->content_length != length)
         return est_fail(http->failure, EST_PROTOCOL_LENGTH, "the server sent two different Content-Lengths");
     http->content_length = length;
-    if (length > estuary_limits_get(http->limits, ESTUARY_LIMIT_RESPONSE_BYTES))
+    if (length > http->max_bytes)
         return est_fail(http->failure, EST_PROTOCOL_TOO_LARGE,
                         "the server announces an answer of %lld bytes, more than allowed", (long long)length);
     return ESTUARY_OK;
+}
+
+#define CNONCE_BYTES 16
+
+static estuary_status answer_digest(est_http *http)
+{
+    uint8_t random[CNONCE_BYTES];
+    char cnonce[2 * CNONCE_BYTES + 1];
+    if (RAND_bytes(random, CNONCE_BYTES) != 1)
+        return est_fail_openssl(http->failure, EST_CRYPTO_RANDOM, NULL);
+    for (size_t i = 0; i < CNONCE_BYTES; i++)
+        snprintf(cnonce + 2 * i, 3, "%02x", random[i]);
+    const est_digest_request request = {http->user, estuary_secret_get0(http->password, NULL),
+                                        http->call->method, http->call->url, cnonce};
+    est_free(http->authorization);
+    return est_digest_answer(http->challenges.better, &request, &http->authorization, http->failure);
+}
+
+/* T6: where curl would answer a weaker Digest challenge than is offered, this transfer ends and another
+ * follows. */
+static estuary_status end_of_challenges(est_http *http)
+{
+    const est_challenges *all = &http->challenges;
+    estuary_status status = est_challenges_judge(all, http->failure);
+    bool refused = http->authorization != NULL && !all->best.stale; /* the 401 is the answer */
+    if (status != ESTUARY_OK || all->better == NULL || refused)
+        return status;
+    status = answer_digest(http);
+    http->again = status == ESTUARY_OK;
+    return status;
 }
 
 static estuary_status header_line(est_http *http, const char *line, size_t len)
@@ -112,7 +148,7 @@ static estuary_status header_line(est_http *http, const char *line, size_t len)
     char text[LINE_MAX_BYTES + 1];
     const char *colon = memchr(line, ':', len);
     if (len <= 2 && http->status == 401 && http->user != NULL && !http->preemptive)
-        return est_challenges_judge(&http->challenges, http->failure); /* the end of the headers */
+        return end_of_challenges(http); /* the end of the headers */
     if (colon == NULL || colon == line)
         return ESTUARY_OK; /* the empty line, or what curl will refuse */
     if (len > LINE_MAX_BYTES)
@@ -151,7 +187,7 @@ static size_t header_callback(char *line, size_t size, size_t count, void *arg)
         status = status_line(http, line, len);
     else
         status = header_line(http, line, len);
-    return status == ESTUARY_OK ? len : 0;
+    return status == ESTUARY_OK && !http->again ? len : 0;
 }
 
 static size_t body_callback(char *bytes, size_t size, size_t count, void *arg)
@@ -160,10 +196,9 @@ static size_t body_callback(char *bytes, size_t size, size_t count, void *arg)
     size_t len = size * count;
     http->active_at = est_monotonic_ms();
     http->body_bytes += (int64_t)len;
-    if (http->body_bytes > estuary_limits_get(http->limits, ESTUARY_LIMIT_RESPONSE_BYTES)) {
+    if (http->body_bytes > http->max_bytes) {
         (void)est_fail(http->failure, EST_PROTOCOL_TOO_LARGE,
-                       "the server's answer goes on past the %lld bytes allowed",
-                       (long long)estuary_limits_get(http->limits, ESTUARY_LIMIT_RESPONSE_BYTES));
+                       "the server's answer goes on past the %lld bytes allowed", (long long)http->max_bytes);
         return 0;
     }
     return http->sink->on_body(http->sink->arg, (uint8_t *)bytes, len, http->failure) == ESTUARY_OK ? len : 0;
@@ -179,7 +214,11 @@ static size_t body_callback(char *bytes, size_t size, size_t count, void *arg)
 static bool set_credentials(est_http *http)
 {
     bool ok = true;
-    if (http->user != NULL) {
+    if (http->authorization != NULL) {
+        SET(CURLOPT_HTTPAUTH, CURLAUTH_NONE);
+        SET(CURLOPT_USERNAME, NULL);
+        SET(CURLOPT_PASSWORD, NULL);
+    } else if (http->user != NULL) {
         SET(CURLOPT_HTTPAUTH, http->preemptive ? CURLAUTH_BASIC : CURLAUTH_BASIC | CURLAUTH_DIGEST);
         SET(CURLOPT_USERNAME, http->user);
         SET(CURLOPT_PASSWORD, estuary_secret_get0(http->password, NULL));
@@ -216,7 +255,11 @@ static bool set_tls(est_http *http)
 static bool set_transfer(est_http *http)
 {
     bool ok = true;
-    SET(CURLOPT_PROTOCOLS_STR, "https");
+    SET(CURLOPT_PROTOCOLS_STR, http->evidence ? "http,https" : "https");
+    if (http->evidence && http->proxy == NULL) {
+        SET(CURLOPT_OPENSOCKETFUNCTION, est_http_open_socket);
+        SET(CURLOPT_OPENSOCKETDATA, http);
+    }
     SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     SET(CURLOPT_FOLLOWLOCATION, 0L); /* it would turn a POST into a GET: the exchange follows redirects */
     SET(CURLOPT_NOSIGNAL, 1L);
@@ -252,6 +295,24 @@ static bool add_header(est_http *http, const char *name, const char *value)
     return true;
 }
 
+/* Also in the place of those of an attempt before. */
+static estuary_status make_headers(est_http *http)
+{
+    const est_http_call *call = http->call;
+    (void)curl_easy_setopt(http->easy, CURLOPT_HTTPHEADER, NULL);
+    curl_slist_free_all(http->headers);
+    http->headers = NULL;
+    bool ok = add_header(http, "Accept", call->accept);
+    if (has_body(http))
+        ok = ok && add_header(http, "Content-Type", call->content_type) && add_header(http, "Expect", "");
+    for (size_t i = 0; ok && call->headers != NULL && call->headers[i] != NULL; i += 2)
+        ok = add_header(http, call->headers[i], call->headers[i + 1]);
+    if (http->authorization != NULL)
+        ok = ok && add_header(http, "Authorization", http->authorization);
+    SET(CURLOPT_HTTPHEADER, http->headers);
+    return ok ? ESTUARY_OK : est_fail_memory(http->failure);
+}
+
 /* "host:port" of a URL that has been validated */
 static void name_place(est_http *http, const char *url)
 {
@@ -275,15 +336,11 @@ estuary_status est_transfer_begin(est_http *http, const est_http_call *call, con
     http->reported_at = http->started_at;
     estuary_error_clear(http->failure);
     name_place(http, call->url);
-    if (!add_header(http, "Accept", call->accept))
+    if (make_headers(http) != ESTUARY_OK)
         return est_fail_memory(err);
     if (call->on_ready != NULL && (http->late_body = est_alloc(call->body_max)) == NULL)
         return est_fail_memory(err);
-    if (has_body(http) &&
-        (!add_header(http, "Content-Type", call->content_type) || !add_header(http, "Expect", "")))
-        return est_fail_memory(err);
     SET(CURLOPT_URL, call->url);
-    SET(CURLOPT_HTTPHEADER, http->headers);
     if (has_body(http)) {
         bool late = call->on_ready != NULL;
         SET(CURLOPT_POST, 1L);
@@ -295,8 +352,36 @@ estuary_status est_transfer_begin(est_http *http, const est_http_call *call, con
     return ok ? ESTUARY_OK : est_fail_memory(err);
 }
 
+estuary_status est_transfer_repeat(est_http *http)
+{
+    bool ok = true;
+    int64_t left =
+        estuary_limits_get(http->limits, ESTUARY_LIMIT_TOTAL_MS) - (est_monotonic_ms() - http->started_at);
+    http->again = false;
+    http->error_text[0] = '\0';
+    SET(CURLOPT_TIMEOUT_MS, (long)(left > 0 ? left : 1));
+    ok = ok && set_credentials(http);
+    return ok ? make_headers(http) : est_fail_memory(http->failure);
+}
+
+/* What our own answer to a Digest challenge changed. */
+static void forget_authorization(est_http *http)
+{
+    bool ok = true;
+    http->again = false;
+    est_challenges_clear(&http->challenges);
+    if (http->authorization == NULL)
+        return;
+    est_free(http->authorization);
+    http->authorization = NULL;
+    SET(CURLOPT_TIMEOUT_MS, (long)estuary_limits_get(http->limits, ESTUARY_LIMIT_TOTAL_MS));
+    if (!ok || !set_credentials(http)) /* asks without, and is refused: nothing weaker is sent */
+        (void)curl_easy_setopt(http->easy, CURLOPT_HTTPAUTH, CURLAUTH_NONE);
+}
+
 void est_transfer_end(est_http *http)
 {
+    forget_authorization(http);
     (void)curl_easy_setopt(http->easy, CURLOPT_HTTPHEADER, NULL);
     (void)curl_easy_setopt(http->easy, CURLOPT_POSTFIELDS, NULL);
     curl_slist_free_all(http->headers);

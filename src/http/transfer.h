@@ -13,6 +13,8 @@ struct est_http {
     estuary_secret *proxy_password, *password;
     bool preemptive;
     estuary_limits *limits;
+    int64_t max_bytes; /* of an answer */
+    bool evidence;
     const atomic_bool *cancelled;
     void *arg;
     estuary_status (*on_ssl_ctx)(void *arg, SSL_CTX *ctx, estuary_error *err);
@@ -30,6 +32,9 @@ struct est_http {
     struct curl_slist *headers;
     uint8_t *late_body;        /* of call->on_ready, body_max bytes; NULL without it */
     est_challenges challenges; /* of the answer being read */
+    char *authorization;       /* our own answer to a Digest challenge; NULL: curl authenticates */
+    bool stop;                 /* est_http_stop() */
+    bool again;                /* this transfer ends so that the next one can carry `authorization` */
     estuary_error *failure;    /* set by a callback that ended the transfer */
     char place[300];           /* "est.example:443", for messages */
     int attempts;              /* requests begun */
@@ -42,12 +47,18 @@ struct est_http {
     int64_t started_at;
 };
 
+/* url.c: for CURLOPT_OPENSOCKETFUNCTION; arg is the est_http */
+curl_socket_t est_http_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address);
+
 estuary_status est_transfer_prepare(est_http *http, estuary_error *err);
 estuary_status est_transfer_begin(est_http *http, const est_http_call *call, const est_http_sink *sink,
                                   estuary_error *err);
 /* From curl's result to ours. */
 estuary_status est_transfer_judge(est_http *http, CURLcode result, estuary_error *err);
+/* After `again`: the same request once more, with our own answer. */
+estuary_status est_transfer_repeat(est_http *http);
 void est_transfer_end(est_http *http);
+bool est_transfer_is_cancelled(const est_http *http);
 /* The bounds curl does not watch: cancellation, silence; says what is waited for. */
 estuary_status est_transfer_check_patience(est_http *http, int64_t now);
 

@@ -195,7 +195,7 @@ static estuary_status read_file(const char *path, unsigned flags, uint8_t **byte
     return est_file_fail(err, result, code, "the key file", path);
 }
 
-estuary_status estuary_key_open(const char *uri, const estuary_secret *passphrase, unsigned flags,
+static estuary_status open_file(const char *uri, const estuary_secret *passphrase, unsigned flags,
                                 EVP_PKEY **out, estuary_error *err)
 {
     estuary_status status = ESTUARY_OK;
@@ -203,15 +203,6 @@ estuary_status estuary_key_open(const char *uri, const estuary_secret *passphras
     uint8_t *bytes = NULL;
     size_t len = 0;
     block found = {0};
-    *out = NULL;
-    if ((flags & ~ESTUARY_KEY_INSECURE_PERMISSIONS) != 0)
-        return est_fail(err, EST_USAGE, "unknown flags for opening a key");
-#ifdef ESTUARY_PKCS11
-    if (est_key_uri_is_pkcs11(uri))
-        return est_p11_key_open(uri, passphrase, out, err);
-#endif
-    if (est_key_uri_is_tpm2(uri))
-        return est_tpm2_open(uri, passphrase, flags, out, err);
     EST_TRY(est_key_uri_path(uri, &path, err));
     EST_TRY(read_file(path, flags, &bytes, &len, err));
     EST_TRY(take_block(bytes, len, &found, err));
@@ -221,4 +212,19 @@ cleanup:
     est_free_secret(bytes, len);
     est_free(path);
     return status;
+}
+
+estuary_status estuary_key_open(const char *uri, const estuary_secret *passphrase, unsigned flags,
+                                EVP_PKEY **out, estuary_error *err)
+{
+    *out = NULL;
+    if ((flags & ~(ESTUARY_KEY_INSECURE_PERMISSIONS | ESTUARY_KEY_INSECURE_UNVERIFIED)) != 0)
+        return est_fail(err, EST_USAGE, "unknown flags for opening a key");
+#ifdef ESTUARY_PKCS11
+    if (est_key_uri_is_pkcs11(uri))
+        return est_p11_key_open(uri, passphrase, flags, out, err);
+#endif
+    estuary_status status = est_key_uri_is_tpm2(uri) ? est_tpm2_open(uri, passphrase, flags, out, err)
+                                                     : open_file(uri, passphrase, flags, out, err);
+    return est_key_audit(EST_KEY_OP_OPEN, uri, NULL, status, err);
 }

@@ -147,16 +147,9 @@ cleanup:
     return status;
 }
 
-estuary_status estuary_key_create(const char *algorithm, const char *uri, const estuary_secret *pin,
+static estuary_status create_file(const char *algorithm, const char *uri, const estuary_secret *pin,
                                   EVP_PKEY **out, estuary_error *err)
 {
-    *out = NULL;
-#ifdef ESTUARY_PKCS11
-    if (est_key_uri_is_pkcs11(uri))
-        return estuary_token_generate(algorithm, uri, pin, out, err);
-#endif
-    if (est_key_uri_is_tpm2(uri))
-        return est_tpm2_generate(algorithm, uri, pin, out, err);
     estuary_status status = estuary_key_generate(algorithm, out, err);
     if (status == ESTUARY_OK)
         status = estuary_key_write(*out, uri, pin, err);
@@ -165,4 +158,17 @@ estuary_status estuary_key_create(const char *algorithm, const char *uri, const 
         *out = NULL;
     }
     return status;
+}
+
+estuary_status estuary_key_create(const char *algorithm, const char *uri, const estuary_secret *pin,
+                                  EVP_PKEY **out, estuary_error *err)
+{
+    *out = NULL;
+#ifdef ESTUARY_PKCS11
+    if (est_key_uri_is_pkcs11(uri))
+        return estuary_token_generate(algorithm, uri, pin, out, err);
+#endif
+    estuary_status status = est_key_uri_is_tpm2(uri) ? est_tpm2_generate(algorithm, uri, pin, out, err)
+                                                     : create_file(algorithm, uri, pin, out, err);
+    return est_key_audit(EST_KEY_OP_GENERATE, uri, NULL, status, err);
 }

@@ -150,6 +150,21 @@ bool est_p11_flag(const est_p11_session *session, CK_OBJECT_HANDLE object, CK_AT
 estuary_status est_p11_public_key(const est_p11_session *session, CK_OBJECT_HANDLE key,
                                   const est_p11_name *name, EVP_PKEY **out, estuary_error *err);
 
+/* pkcs11_place.c: a URI, its token and a session there, and what the URI names */
+
+typedef struct est_p11_place {
+    est_p11_uri uri;
+    est_p11_name name;
+    est_p11_token *token;
+    est_p11_session session;
+} est_p11_place;
+
+/* Zero-initialise; closed by the caller also after a failure. */
+estuary_status est_p11_place_open(const char *uri, const estuary_secret *pin, bool writes, est_p11_place *out,
+                                  estuary_error *err);
+void est_p11_place_close(est_p11_place *at, CK_RV rv); /* rv is the last call's */
+const char *est_p11_place_module_path(const est_p11_place *at);
+
 /* pkcs11_object.c, too: the key's own id and label, whatever the URI said */
 estuary_status est_p11_name_of(const est_p11_session *session, CK_OBJECT_HANDLE object, est_p11_name *out,
                                estuary_error *err);

@@ -1,13 +1,11 @@
 /* Making and destroying keys inside a token; what the token made of the request is read back (K2). */
-#include "key/pkcs11.h"
+#include "key/pkcs11_use.h"
 
 #include <estuary/token.h>
 #include <openssl/objects.h>
-#include <openssl/rand.h>
 #include <string.h>
 
 #define ATTRIBUTES_MAX 12
-#define ID_LEN         16
 
 typedef struct plan {
     CK_MECHANISM_TYPE mechanism;
@@ -61,43 +59,6 @@ static estuary_status make_plan(const char *algorithm, plan *out, estuary_error 
     out->type = CKK_EC_EDWARDS;
     out->mechanism = CKM_EC_EDWARDS_KEY_PAIR_GEN;
     return ESTUARY_OK;
-}
-
-/* "Is this name free?": only "there is no such key" is a yes. */
-static estuary_status check_free(const est_p11_session *session, const est_p11_name *name, estuary_error *err)
-{
-    CK_OBJECT_HANDLE found = 0;
-    estuary_error *own = estuary_error_new();
-    estuary_status status =
-        own == NULL ? est_fail_memory(err) : est_p11_find(session, CKO_PRIVATE_KEY, name, &found, own);
-    est_code code = est_error_code_of(own);
-    if (status == ESTUARY_OK || code == EST_KEY_AMBIGUOUS)
-        status = est_fail(err, EST_KEY_NAME_TAKEN, NULL);
-    else if (code == EST_KEY_NOT_FOUND)
-        status = ESTUARY_OK;
-    else
-        est_error_copy(err, own);
-    estuary_error_free(own);
-    return status;
-}
-
-static estuary_status choose_name(const est_p11_session *session, est_p11_name *name, estuary_error *err)
-{
-    est_p11_name by_label = *name, by_id = *name;
-    if (name->label_len == 0)
-        return est_fail(err, EST_USAGE_PKCS11_URI, "the URI of a new key names it with object=");
-    by_label.id_len = 0;
-    estuary_status status = check_free(session, &by_label, err);
-    if (status != ESTUARY_OK)
-        return status;
-    if (name->id_len == 0) {
-        if (RAND_bytes(name->id, ID_LEN) != 1)
-            return est_fail_openssl(err, EST_CRYPTO, NULL);
-        name->id_len = ID_LEN;
-        return ESTUARY_OK;
-    }
-    by_id.label_len = 0;
-    return check_free(session, &by_id, err);
 }
 
 #define ADD(list, n, type, value, len)                                                                       \
@@ -169,57 +130,7 @@ static estuary_status generate_checked(const est_p11_session *session, const pla
     return est_fail(err, EST_KEY_NOT_PROTECTED, NULL);
 }
 
-/* A URI, its token and the object it names: what each function here begins with. */
-typedef struct place {
-    est_p11_uri uri;
-    est_p11_name name;
-    est_p11_token *token;
-    est_p11_session session;
-} place;
-
-static estuary_status place_open(const char *uri, const estuary_secret *pin, bool writes, place *out,
-                                 estuary_error *err)
-{
-    estuary_status status = est_p11_uri_parse(uri, &out->uri, err);
-    if (status == ESTUARY_OK)
-        status = est_p11_name_from_uri(&out->uri, &out->name, err);
-    if (status == ESTUARY_OK)
-        status = est_p11_token_open(&out->uri, pin, &out->token, err);
-    if (status == ESTUARY_OK)
-        status = est_p11_session_take(out->token, writes, &out->session, err);
-    return status;
-}
-
-static void place_close(place *at, estuary_status status)
-{
-    est_p11_session_give(&at->session, status == ESTUARY_OK ? CKR_OK : CKR_FUNCTION_FAILED);
-    est_p11_token_free(at->token);
-    est_p11_uri_clear(&at->uri);
-}
-
-estuary_status estuary_token_generate(const char *algorithm, const char *uri, const estuary_secret *pin,
-                                      EVP_PKEY **out, estuary_error *err)
-{
-    estuary_status status = ESTUARY_OK;
-    place at = {0};
-    plan p;
-    char *exact = NULL;
-    *out = NULL;
-    EST_TRY(make_plan(algorithm, &p, err));
-    EST_TRY(place_open(uri, pin, true, &at, err));
-    EST_TRY(choose_name(&at.session, &at.name, err));
-    EST_TRY(generate_checked(&at.session, &p, &at.name, err));
-    EST_TRY(est_p11_uri_format(at.token, &at.name, est_p11_kit_get()->uri_get_module_path(at.uri.parsed),
-                               &exact, err));
-    EST_TRY(est_p11_key_open(exact, at.uri.pin != NULL ? at.uri.pin : pin, out, err));
-
-cleanup:
-    place_close(&at, status);
-    est_free(exact);
-    return status;
-}
-
-static CK_RV destroy_public(const place *at, const est_p11_name *name)
+static CK_RV destroy_public(const est_p11_place *at, const est_p11_name *name)
 {
     CK_OBJECT_HANDLE object = 0;
     if (est_p11_find(&at->session, CKO_PUBLIC_KEY, name, &object, NULL) != ESTUARY_OK)
@@ -227,13 +138,57 @@ static CK_RV destroy_public(const place *at, const est_p11_name *name)
     return at->token->calls->C_DestroyObject(at->session.handle, object);
 }
 
+/* A key that was made and is handed to nobody. */
+static void destroy_new(const est_p11_place *at)
+{
+    CK_OBJECT_HANDLE key = 0;
+    if (est_p11_find(&at->session, CKO_PRIVATE_KEY, &at->name, &key, NULL) == ESTUARY_OK)
+        (void)at->token->calls->C_DestroyObject(at->session.handle, key);
+    (void)destroy_public(at, &at->name);
+}
+
+static void record(est_key_operation operation, const char *uri, const est_p11_place *at,
+                   estuary_status status, const estuary_error *err)
+{
+    (void)est_key_audit(operation, uri, at->token == NULL ? NULL : at->token->serial, status, err);
+}
+
+static void place_close(est_p11_place *at, estuary_status status)
+{
+    est_p11_place_close(at, status == ESTUARY_OK ? CKR_OK : CKR_FUNCTION_FAILED);
+}
+
+estuary_status estuary_token_generate(const char *algorithm, const char *uri, const estuary_secret *pin,
+                                      EVP_PKEY **out, estuary_error *err)
+{
+    estuary_status status = ESTUARY_OK;
+    est_p11_place at = {0};
+    plan p;
+    char *exact = NULL;
+    *out = NULL;
+    EST_TRY(make_plan(algorithm, &p, err));
+    EST_TRY(est_p11_place_open(uri, pin, true, &at, err));
+    EST_TRY(est_p11_choose_name(&at.session, CKO_PRIVATE_KEY, &at.name, err));
+    EST_TRY(generate_checked(&at.session, &p, &at.name, err));
+    EST_TRY(est_p11_uri_format(at.token, &at.name, est_p11_place_module_path(&at), &exact, err));
+    EST_TRY(est_p11_key_open(exact, at.uri.pin != NULL ? at.uri.pin : pin, EST_KEY_UNRECORDED, out, err));
+
+cleanup:
+    if (status != ESTUARY_OK && exact != NULL)
+        destroy_new(&at);
+    record(EST_KEY_OP_GENERATE, exact == NULL ? uri : exact, &at, status, err);
+    place_close(&at, status);
+    est_free(exact);
+    return status;
+}
+
 estuary_status estuary_token_delete(const char *uri, const estuary_secret *pin, estuary_error *err)
 {
     estuary_status status = ESTUARY_OK;
-    place at = {0};
+    est_p11_place at = {0};
     est_p11_name own;
     CK_OBJECT_HANDLE key = 0;
-    EST_TRY(place_open(uri, pin, true, &at, err));
+    EST_TRY(est_p11_place_open(uri, pin, true, &at, err));
     if (at.name.id_len == 0 && at.name.label_len == 0)
         EST_FAIL(EST_USAGE_PKCS11_URI, "the URI of a key to delete names it with object= or id=");
     EST_TRY(est_p11_find(&at.session, CKO_PRIVATE_KEY, &at.name, &key, err));
@@ -247,6 +202,7 @@ estuary_status estuary_token_delete(const char *uri, const estuary_secret *pin, 
         status = est_p11_fail(err, rv, "deleting the key");
 
 cleanup:
+    record(EST_KEY_OP_DELETE, uri, &at, status, err);
     place_close(&at, status);
     return status;
 }
@@ -255,17 +211,17 @@ estuary_status estuary_token_key_name(const char *uri, const estuary_secret *pin
                                       estuary_error *err)
 {
     estuary_status status = ESTUARY_OK;
-    place at = {0};
+    est_p11_place at = {0};
     est_p11_name own;
     CK_OBJECT_HANDLE key = 0;
     *out = NULL;
-    EST_TRY(place_open(uri, pin, false, &at, err));
+    EST_TRY(est_p11_place_open(uri, pin, false, &at, err));
     EST_TRY(est_p11_find(&at.session, CKO_PRIVATE_KEY, &at.name, &key, err));
     EST_TRY(est_p11_name_of(&at.session, key, &own, err));
-    EST_TRY(
-        est_p11_uri_format(at.token, &own, est_p11_kit_get()->uri_get_module_path(at.uri.parsed), out, err));
+    EST_TRY(est_p11_uri_format(at.token, &own, est_p11_place_module_path(&at), out, err));
 
 cleanup:
+    record(EST_KEY_OP_FIND, *out == NULL ? uri : *out, &at, status, err);
     place_close(&at, status);
     return status;
 }

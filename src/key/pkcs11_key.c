@@ -270,6 +270,17 @@ static estuary_status look_up(const est_p11_session *session, const est_p11_name
     return status;
 }
 
+/* Under its full name, whatever the URI said. */
+static estuary_status give_out(p11_key *key, const EVP_PKEY *public_key, unsigned flags, char **name,
+                               EVP_PKEY **out, estuary_error *err)
+{
+    estuary_status status = est_p11_uri_format(key->token, &key->name, NULL, name, err);
+    est_signer_about about = {.name = *name,
+                              .serial = key->token->serial,
+                              .unverified = (flags & ESTUARY_KEY_INSECURE_UNVERIFIED) != 0};
+    return status == ESTUARY_OK ? est_key_from_signer(public_key, &signer, key, &about, out, err) : status;
+}
+
 static p11_key *key_new(est_p11_token *token)
 {
     p11_key *key = est_alloc(sizeof(*key));
@@ -283,7 +294,7 @@ static p11_key *key_new(est_p11_token *token)
     return key;
 }
 
-estuary_status est_p11_key_open(const char *text, const estuary_secret *pin, EVP_PKEY **out,
+estuary_status est_p11_key_open(const char *text, const estuary_secret *pin, unsigned flags, EVP_PKEY **out,
                                 estuary_error *err)
 {
     estuary_status status = ESTUARY_OK;
@@ -293,6 +304,7 @@ estuary_status est_p11_key_open(const char *text, const estuary_secret *pin, EVP
     est_p11_session session = {0};
     EVP_PKEY *public_key = NULL;
     p11_key *key = NULL;
+    char *name = NULL;
     *out = NULL;
     EST_TRY(est_p11_uri_parse(text, &uri, err));
     EST_TRY(est_p11_name_from_uri(&uri, &wanted, err));
@@ -307,10 +319,14 @@ estuary_status est_p11_key_open(const char *text, const estuary_secret *pin, EVP
     est_p11_session_give(&session, status == ESTUARY_OK ? CKR_OK : CKR_SESSION_CLOSED);
     if (status != ESTUARY_OK)
         goto cleanup;
-    EST_TRY(estuary_key_from_signer(public_key, &signer, key, out, err));
+    EST_TRY(give_out(key, public_key, flags, &name, out, err));
     key = NULL;
 
 cleanup:
+    if ((flags & EST_KEY_UNRECORDED) == 0)
+        (void)est_key_audit(EST_KEY_OP_OPEN, name == NULL ? text : name, token == NULL ? NULL : token->serial,
+                            status, err);
+    est_free(name);
     key_free(key);
     EVP_PKEY_free(public_key);
     est_p11_token_free(token);

@@ -146,12 +146,14 @@ estuary_status estuary_token_open(const char *text, const estuary_secret *pin, e
     est_p11_token *place = NULL;
     est_p11_session session = {0};
     CK_TOKEN_INFO info;
+    bool names_key = false;
     estuary_token *token = est_alloc(sizeof(*token));
     *out = NULL;
     if (token == NULL)
         return est_fail_memory(err);
     EST_TRY(est_p11_uri_parse(text, &uri, err));
     EST_TRY(est_p11_name_from_uri(&uri, &name, err));
+    names_key = name.label_len > 0 || name.id_len > 0;
     EST_TRY(est_p11_token_open(&uri, pin, &place, err));
     info = place->info;
     (void)place->calls->C_GetTokenInfo(place->slot, &info); /* its PIN's state may have changed */
@@ -167,6 +169,8 @@ estuary_status estuary_token_open(const char *text, const estuary_secret *pin, e
     token = NULL;
 
 cleanup:
+    (void)est_key_audit(names_key ? EST_KEY_OP_SHOW : EST_KEY_OP_LIST, text,
+                        place == NULL ? NULL : place->serial, status, err);
     est_p11_token_free(place);
     est_p11_uri_clear(&uri);
     estuary_token_free(token);

@@ -1,6 +1,8 @@
 /* The PIN (K3): tried once, and never where one more mistake would lock the token. */
 #include "key/pkcs11.h"
 
+#include <string.h>
+
 static estuary_status check_counter(const est_p11_token *token, const CK_TOKEN_INFO *info, estuary_error *err)
 {
     if ((info->flags & CKF_USER_PIN_LOCKED) != 0)
@@ -22,6 +24,7 @@ static CK_RV log_in(const est_p11_token *token, CK_SESSION_HANDLE session, CK_US
 static estuary_status refused(est_p11_token *token, const CK_TOKEN_INFO *before, estuary_error *err)
 {
     CK_TOKEN_INFO now = *before;
+    est_key_count("key_pin_failures_total");
     estuary_secret_free(token->refused_pin);
     token->refused_pin = estuary_secret_up_ref(token->pin);
     (void)token->calls->C_GetTokenInfo(token->slot, &now);
@@ -37,7 +40,7 @@ static estuary_status refused(est_p11_token *token, const CK_TOKEN_INFO *before,
     return est_fail(err, EST_KEY_PIN, NULL);
 }
 
-estuary_status est_p11_login(est_p11_token *token, CK_SESSION_HANDLE session, estuary_error *err)
+static estuary_status log_in_once(est_p11_token *token, CK_SESSION_HANDLE session, estuary_error *err)
 {
     CK_TOKEN_INFO info = token->info;
     token->logged_in = false;
@@ -61,6 +64,31 @@ estuary_status est_p11_login(est_p11_token *token, CK_SESSION_HANDLE session, es
     if (rv == CKR_PIN_INCORRECT || rv == CKR_PIN_INVALID || rv == CKR_PIN_LEN_RANGE)
         return refused(token, &info, err);
     return est_p11_fail(err, rv, "the login");
+}
+
+/* K3: the PINs that everybody tries first. */
+static bool is_well_known(const estuary_secret *pin)
+{
+    size_t len = 0;
+    const char *text = estuary_secret_get0(pin, &len);
+    return len == 4 && (memcmp(text, "0000", 4) == 0 || memcmp(text, "1234", 4) == 0);
+}
+
+/* Recorded whole: a PIN that is not tried is as telling as one that is wrong. */
+estuary_status est_p11_login(est_p11_token *token, CK_SESSION_HANDLE session, estuary_error *err)
+{
+    static const est_p11_name none;
+    char *name = NULL;
+    estuary_error *own = err == NULL ? estuary_error_new() : err;
+    estuary_status status = log_in_once(token, session, own);
+    (void)est_p11_uri_format(token, &none, NULL, &name, NULL);
+    (void)est_key_audit(EST_KEY_OP_LOGIN, name, token->serial, status, own);
+    if (status == ESTUARY_OK && token->pin != NULL && is_well_known(token->pin))
+        est_key_warn("key.default-pin", "the token's PIN is one that everybody tries first: change it", name);
+    est_free(name);
+    if (own != err)
+        estuary_error_free(own);
+    return status;
 }
 
 estuary_status est_p11_session_authenticate(const est_p11_session *session, estuary_error *err)

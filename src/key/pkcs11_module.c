@@ -2,6 +2,7 @@
  * nobody. */
 #include "key/pkcs11.h"
 
+#include <dlfcn.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -42,13 +43,36 @@ static estuary_status check_path(const char *path, estuary_error *err)
     return ESTUARY_OK;
 }
 
+/*
+ * p11-kit stands between a managed module's table and us, and calls what it keeps an eye on (sessions)
+ * without looking: a module that lacks these is found before.
+ */
+static bool is_whole(void *library)
+{
+    CK_C_GetFunctionList get = NULL;
+    CK_FUNCTION_LIST *calls = NULL;
+    void *address = library == NULL ? NULL : dlsym(library, "C_GetFunctionList");
+    memcpy(&get, &address, sizeof(address));
+    if (get == NULL || get(&calls) != CKR_OK || calls == NULL)
+        return library == NULL; /* p11-kit says what is wrong with it */
+    return calls->C_Initialize != NULL && calls->C_Finalize != NULL && calls->C_OpenSession != NULL &&
+           calls->C_CloseSession != NULL && calls->C_CloseAllSessions != NULL && calls->C_Login != NULL &&
+           calls->C_Logout != NULL;
+}
+
 static estuary_status open_one(const est_p11_kit *kit, const char *path, est_p11_modules *modules,
                                estuary_error *err)
 {
     estuary_status status = check_path(path, err);
     if (status != ESTUARY_OK)
         return status;
-    CK_FUNCTION_LIST *module = kit->module_load(path, P11_KIT_MODULE_CRITICAL);
+    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    bool whole = is_whole(library);
+    CK_FUNCTION_LIST *module = whole ? kit->module_load(path, P11_KIT_MODULE_CRITICAL) : NULL;
+    if (library != NULL)
+        (void)dlclose(library); /* p11-kit holds it, too, by now */
+    if (!whole)
+        return est_fail(err, EST_KEY_TOKEN, "the PKCS#11 module lacks functions it must have");
     if (module == NULL)
         return est_fail(err, EST_CONFIG_MODULE_PATH, "%s is no PKCS#11 module that can be loaded", path);
     CK_RV rv = kit->module_initialize(module);

@@ -171,14 +171,28 @@ est_p11_token *est_p11_token_up_ref(est_p11_token *token)
     return token;
 }
 
+static void close_session(const est_p11_token *token, CK_SESSION_HANDLE session)
+{
+    (void)token->calls->C_CloseSession(session);
+    est_key_count("key_sessions_closed_total");
+}
+
+static CK_RV begin_session(const est_p11_token *token, CK_FLAGS flags, CK_SESSION_HANDLE *session)
+{
+    CK_RV rv = token->calls->C_OpenSession(token->slot, CKF_SERIAL_SESSION | flags, NULL, NULL, session);
+    if (rv == CKR_OK)
+        est_key_count("key_sessions_opened_total");
+    return rv;
+}
+
 /* With the token's lock held. */
 static void disconnect(est_p11_token *token)
 {
     bool ours = token->pid == getpid(); /* a child must not touch its parent's sessions */
     for (size_t i = 0; ours && i < token->n_idle; i++)
-        (void)token->calls->C_CloseSession(token->idle[i]);
+        close_session(token, token->idle[i]);
     if (ours && token->connected)
-        (void)token->calls->C_CloseSession(token->anchor);
+        close_session(token, token->anchor);
     token->n_idle = 0;
     token->connected = false;
 }
@@ -239,12 +253,12 @@ static estuary_status connect_token(est_p11_token *token, estuary_error *err)
         return ESTUARY_OK;
     if (!has_session_calls(token->calls))
         return est_fail(err, EST_KEY_TOKEN, "the PKCS#11 module lacks functions it must have");
-    CK_RV rv = token->calls->C_OpenSession(token->slot, CKF_SERIAL_SESSION, NULL, NULL, &token->anchor);
+    CK_RV rv = begin_session(token, 0, &token->anchor);
     if (rv != CKR_OK)
         return est_p11_fail(err, rv, "opening a session");
     estuary_status status = est_p11_login(token, token->anchor, err);
     if (status != ESTUARY_OK) {
-        (void)token->calls->C_CloseSession(token->anchor);
+        close_session(token, token->anchor);
         return status;
     }
     token->connected = true;
@@ -255,12 +269,11 @@ static estuary_status connect_token(est_p11_token *token, estuary_error *err)
 static estuary_status open_session(est_p11_token *token, bool writes, est_p11_session *out,
                                    estuary_error *err)
 {
-    CK_FLAGS flags = CKF_SERIAL_SESSION | (writes ? CKF_RW_SESSION : 0);
     if (!writes && token->n_idle > 0) {
         out->handle = token->idle[--token->n_idle];
         return ESTUARY_OK;
     }
-    CK_RV rv = token->calls->C_OpenSession(token->slot, flags, NULL, NULL, &out->handle);
+    CK_RV rv = begin_session(token, writes ? CKF_RW_SESSION : 0, &out->handle);
     if (rv == CKR_OK)
         return ESTUARY_OK;
     if (est_p11_is_lost(rv))
@@ -293,14 +306,18 @@ void est_p11_session_give(est_p11_session *session, CK_RV rv)
     if (token == NULL)
         return;
     (void)pthread_mutex_lock(&token->lock);
-    if (session->generation == token->generation && token->connected) {
-        if (est_p11_is_lost(rv))
+    bool gone = session->generation != token->generation || !token->connected;
+    if (!gone) {
+        gone = est_p11_is_lost(rv);
+        if (gone)
             disconnect(token);
         else if (rv == CKR_OK && !session->writes && token->n_idle < EST_P11_IDLE_MAX)
             token->idle[token->n_idle++] = session->handle;
         else
-            (void)token->calls->C_CloseSession(session->handle);
+            close_session(token, session->handle);
     }
+    if (gone)
+        est_key_count("key_sessions_closed_total"); /* with the connection */
     (void)pthread_mutex_unlock(&token->lock);
     memset(session, 0, sizeof(*session));
 }

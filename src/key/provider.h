@@ -19,11 +19,18 @@
 /* The parameter that carries an est_bridge_key into keymgmt's import: an address of this process. */
 #define EST_PROVIDER_PARAM_KEY "estuary-key"
 
+/* Says whether the key behind it decrypts with RSAES-OAEP: 0 or 1. See src/wire/decrypt.c. */
+#define EST_PROVIDER_PARAM_OAEP "estuary-oaep"
+
 /* Where the private half is; shared by all EVP_PKEYs of one key. */
 typedef struct est_bridge_signer {
     atomic_int references;
     estuary_signer calls;
     void *arg;
+    char *name;   /* for records */
+    char *serial; /* of the token; NULL: none */
+    bool unverified;
+    bool no_oaep;
 } est_bridge_signer;
 
 /* The provider's key: a public key of OpenSSL's own, and the signer (NULL: a public key only). */

@@ -117,6 +117,7 @@ static int decrypt(void *data, unsigned char *out, size_t *out_len, size_t room,
     estuary_status status = signer->calls.decrypt(signer->arg, &input, out, out_len, err);
     if (status == ESTUARY_OK && *out_len > room)
         status = est_fail(err, EST_KEY, "the key gave more bytes than there was room for");
+    (void)est_key_audit(EST_KEY_OP_DECRYPT, signer->name, signer->serial, status, err);
     if (status != ESTUARY_OK) {
         OPENSSL_cleanse(out, room);
         est_openssl_raise(err == NULL ? EST_KEY : est_error_code_of(err), estuary_error_message(err));

@@ -144,6 +144,7 @@ static bool agree(const exchange_context *x, uint8_t secret[SECRET_MAX], size_t 
     estuary_status status = signer->calls.derive(signer->arg, x->peer->public_key, secret, &len, err);
     if (status == ESTUARY_OK && len != wanted)
         status = est_fail(err, EST_KEY, "the shared secret the key derived has the wrong length");
+    (void)est_key_audit(EST_KEY_OP_DERIVE, signer->name, signer->serial, status, err);
     if (status != ESTUARY_OK)
         est_openssl_raise(err == NULL ? EST_KEY : est_error_code_of(err), estuary_error_message(err));
     estuary_error_free(err);

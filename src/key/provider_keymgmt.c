@@ -218,7 +218,10 @@ static const OSSL_PARAM *types_ed(int selection)
 static int key_get_params(void *data, OSSL_PARAM params[])
 {
     const est_bridge_key *key = data;
-    return key != NULL && key->public_key != NULL && EVP_PKEY_get_params(key->public_key, params) == 1;
+    if (key == NULL || key->public_key == NULL || EVP_PKEY_get_params(key->public_key, params) != 1)
+        return 0;
+    OSSL_PARAM *oaep = OSSL_PARAM_locate(params, EST_PROVIDER_PARAM_OAEP);
+    return oaep == NULL || key->signer == NULL || OSSL_PARAM_set_int(oaep, key->signer->no_oaep ? 0 : 1) == 1;
 }
 
 static const OSSL_PARAM *key_gettable_params(void *provctx)

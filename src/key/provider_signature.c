@@ -74,7 +74,8 @@ static bool is_rsa(const sign_context *x)
 
 static bool is_whole_message(const sign_context *x)
 {
-    return est_bridge_key_is(x->key, "ED25519") || est_bridge_key_is(x->key, "ED448");
+    int type = EVP_PKEY_get_base_id(x->key->public_key);
+    return type == EVP_PKEY_ED25519 || type == EVP_PKEY_ED448;
 }
 
 static bool salt_from_digits(const char *text, int *out)
@@ -266,10 +267,13 @@ static int sign_input(const sign_context *x, uint8_t *sig, size_t *sig_len, size
         return 0;
     }
     estuary_error *err = estuary_error_new();
-    estuary_status status = x->key->signer->calls.sign(x->key->signer->arg, &described, sig, sig_len, err);
+    const est_bridge_signer *signer = x->key->signer;
+    estuary_status status = signer->calls.sign(signer->arg, &described, sig, sig_len, err);
     /* a token or a faulty callback may answer anything: nothing leaves that its own public key refuses */
-    if (status == ESTUARY_OK && (*sig_len > room || !verify(x, sig, *sig_len, input, len)))
+    if (status == ESTUARY_OK &&
+        (*sig_len > room || (!signer->unverified && !verify(x, sig, *sig_len, input, len))))
         status = est_fail(err, EST_KEY_SIGNATURE, NULL);
+    (void)est_key_audit(EST_KEY_OP_SIGN, signer->name, signer->serial, status, err);
     if (status != ESTUARY_OK) {
         OPENSSL_cleanse(sig, room);
         est_openssl_raise(err == NULL ? EST_KEY : est_error_code_of(err), estuary_error_message(err));

@@ -38,6 +38,42 @@ estuary_status estuary_token_key_name(const char *uri, const estuary_secret *pin
     return absent(err);
 }
 
+estuary_status estuary_token_generate_secret(const char *algorithm, const char *uri,
+                                             const estuary_secret *pin, estuary_error *err)
+{
+    (void)algorithm, (void)uri, (void)pin;
+    return absent(err);
+}
+
+estuary_status estuary_token_wrap(const char *wrapping_key, estuary_wrapping how, const char *key,
+                                  const estuary_secret *pin, uint8_t **out, size_t *len, estuary_error *err)
+{
+    (void)wrapping_key, (void)how, (void)key, (void)pin;
+    *out = NULL;
+    *len = 0;
+    return absent(err);
+}
+
+estuary_status estuary_token_unwrap(const char *unwrapping_key, estuary_wrapping how, const uint8_t *wrapped,
+                                    size_t len, const char *uri, const EVP_PKEY *public_key,
+                                    const estuary_secret *pin, estuary_error *err)
+{
+    (void)unwrapping_key, (void)how, (void)wrapped, (void)len, (void)uri, (void)public_key, (void)pin;
+    return absent(err);
+}
+
+#define CIPHER(name)                                                                                         \
+    estuary_status name(const char *key, estuary_token_cipher how, const estuary_secret *pin,                \
+                        const uint8_t *in, size_t in_len, uint8_t **out, size_t *len, estuary_error *err)    \
+    {                                                                                                        \
+        (void)key, (void)how, (void)pin, (void)in, (void)in_len;                                             \
+        *out = NULL;                                                                                         \
+        *len = 0;                                                                                            \
+        return absent(err);                                                                                  \
+    }
+CIPHER(estuary_token_encrypt)
+CIPHER(estuary_token_decrypt)
+
 void estuary_token_free(estuary_token *token)
 {
     (void)token;

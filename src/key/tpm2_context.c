@@ -13,10 +13,14 @@ static void load(void)
     OSSL_LIB_CTX *made = OSSL_LIB_CTX_new();
     if (made == NULL)
         return;
-    if (OSSL_PROVIDER_load(made, "default") != NULL && OSSL_PROVIDER_load(made, "tpm2") != NULL)
+    OSSL_PROVIDER *encodings = OSSL_PROVIDER_load(made, "default");
+    if (encodings != NULL && OSSL_PROVIDER_load(made, "tpm2") != NULL) {
         context = made;
-    else
+    } else {
+        if (encodings != NULL)
+            (void)OSSL_PROVIDER_unload(encodings);
         OSSL_LIB_CTX_free(made);
+    }
     ERR_clear_error();
 }
 

@@ -29,9 +29,21 @@ static est_code known_cause(void)
 estuary_status est_tpm2_fail(estuary_error *err, const char *what)
 {
     est_code code = known_cause();
+    if (code == EST_KEY_PIN)
+        est_key_count("key_pin_failures_total");
     if (code != EST_KEY_TOKEN)
         return est_fail_openssl(err, code, NULL);
     return est_fail_openssl(err, code, "the TPM failed at %s", what);
+}
+
+estuary_status est_tpm2_fail_at_parent(estuary_error *err, const char *what)
+{
+    est_code code = known_cause();
+    const char *reason = ERR_reason_error_string(est_openssl_first_error());
+    if (code == EST_KEY_PIN || code == EST_KEY_PIN_LOCKED ||
+        (reason != NULL && strstr(reason, "authorization failure") != NULL))
+        return est_fail_openssl(err, EST_KEY_TPM_PARENT, NULL);
+    return est_tpm2_fail(err, what);
 }
 
 /*
@@ -52,6 +64,11 @@ static void unload(void)
     EVP_PKEY_free(loaded.key);
     loaded.key = NULL;
     loaded.owner = NULL;
+}
+
+void est_tpm2_make_room(void)
+{
+    unload();
 }
 
 static estuary_status load(const tpm2_key *key, EVP_PKEY **out, estuary_error *err)
@@ -208,6 +225,14 @@ static EVP_PKEY *public_half(const tpm2_key *key, estuary_error *err)
     return half;
 }
 
+/* tpm2-openssl 1.1 decrypts with PKCS#1 v1.5 only. */
+static estuary_status give_out(tpm2_key *key, const EVP_PKEY *half, const estuary_signer *signer,
+                               EVP_PKEY **out, estuary_error *err)
+{
+    est_signer_about about = {.name = key->source.uri, .unverified = key->source.unverified, .no_oaep = true};
+    return est_key_from_signer(half, signer, key, &about, out, err);
+}
+
 estuary_status est_tpm2_key_new(est_tpm2_source *source, EVP_PKEY **out, estuary_error *err)
 {
     static const estuary_signer signer = {.size = sizeof(estuary_signer),
@@ -226,8 +251,7 @@ estuary_status est_tpm2_key_new(est_tpm2_source *source, EVP_PKEY **out, estuary
         key->source = *source;
         memset(source, 0, sizeof(*source));
         half = public_half(key, own);
-        status = half == NULL ? estuary_error_category(own)
-                              : estuary_key_from_signer(half, &signer, key, out, own);
+        status = half == NULL ? estuary_error_category(own) : give_out(key, half, &signer, out, own);
     }
     EVP_PKEY_free(half);
     if (status != ESTUARY_OK && key != NULL)

@@ -38,6 +38,14 @@ static int give_pin_pem(char *out, int size, int writing, void *arg)
     return taken;
 }
 
+static estuary_status fail_loading(const question *q, estuary_error *err)
+{
+    if (q->asked && q->pin == NULL)
+        return est_fail_openssl(err, EST_KEY_PIN_NEEDED, "the key wants its PIN");
+    /* the key's own authorisation is used later: this is the parent's, or the hierarchy's */
+    return est_tpm2_fail_at_parent(err, "loading the key");
+}
+
 static estuary_status load_bytes(const est_tpm2_source *source, EVP_PKEY **out, estuary_error *err)
 {
     estuary_status status = ESTUARY_OK;
@@ -48,8 +56,7 @@ static estuary_status load_bytes(const est_tpm2_source *source, EVP_PKEY **out, 
                                                               est_tpm2_context(), EST_TPM2_QUERY);
     if (decoder == NULL || OSSL_DECODER_CTX_set_passphrase_cb(decoder, give_pin, &q) != 1 ||
         OSSL_DECODER_from_data(decoder, &p, &len) != 1)
-        status = q.asked && q.pin == NULL ? est_fail_openssl(err, EST_KEY_PIN_NEEDED, "the key wants its PIN")
-                                          : est_tpm2_fail(err, "loading the key");
+        status = fail_loading(&q, err);
     OSSL_DECODER_CTX_free(decoder);
     return status;
 }
@@ -103,6 +110,7 @@ estuary_status est_tpm2_load(const est_tpm2_source *source, EVP_PKEY **out, estu
 
 void est_tpm2_source_clear(est_tpm2_source *source)
 {
+    est_free(source->uri);
     est_free(source->handle);
     est_free_secret(source->bytes, source->len);
     estuary_secret_free(source->pin);

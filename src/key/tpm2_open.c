@@ -1,4 +1,5 @@
 /* TPM keys by TSS2 PEM file and by persistent handle, and new ones as TSS2 PEM. */
+#include "key/next.h"
 #include "key/tpm2.h"
 
 #include <openssl/core_names.h>
@@ -40,10 +41,7 @@ static estuary_status read_file(const char *path, unsigned flags, est_tpm2_sourc
 /* handle:0x81…, and nothing else that a store might understand. */
 static bool is_handle(const char *uri)
 {
-    static const char start[] = "handle:0x81";
-    if (strncasecmp(uri, start, sizeof(start) - 1) != 0 || strlen(uri) != sizeof(start) - 1 + 6)
-        return false;
-    return strspn(uri + sizeof(start) - 1, "0123456789abcdefABCDEF") == 6;
+    return est_tpm2_is_handle(uri + strlen("handle:"));
 }
 
 estuary_status est_tpm2_open(const char *uri, const estuary_secret *pin, unsigned flags, EVP_PKEY **out,
@@ -51,6 +49,7 @@ estuary_status est_tpm2_open(const char *uri, const estuary_secret *pin, unsigne
 {
     estuary_status status = ESTUARY_OK;
     est_tpm2_source source = {0};
+    char *path = NULL;
     bool file = strncasecmp(uri, "tpm2:", 5) == 0;
     *out = NULL;
     if (!file && !is_handle(uri))
@@ -59,15 +58,20 @@ estuary_status est_tpm2_open(const char *uri, const estuary_secret *pin, unsigne
         return absent(err);
     EST_TRY(check_auth(pin, err));
     source.pin = estuary_secret_up_ref((estuary_secret *)pin);
-    if (file) {
-        EST_TRY(read_file(uri + 5, flags, &source, err));
-    } else if ((source.handle = est_printf("handle:%s", uri + strlen("handle:"))) == NULL) {
+    source.unverified = (flags & ESTUARY_KEY_INSECURE_UNVERIFIED) != 0;
+    source.uri = est_strdup(uri);
+    if (file && source.uri != NULL) {
+        EST_TRY(est_tpm2_uri_path(uri, &path, err));
+        EST_TRY(read_file(path, flags, &source, err));
+    } else if (source.uri == NULL ||
+               (source.handle = est_printf("handle:%s", uri + strlen("handle:"))) == NULL) {
         status = est_fail_memory(err);
         goto cleanup;
     }
     EST_TRY(est_tpm2_key_new(&source, out, err));
 
 cleanup:
+    est_free(path);
     est_tpm2_source_clear(&source);
     return status;
 }
@@ -94,24 +98,26 @@ static bool generate_params(const char *algorithm, const char **kind, OSSL_PARAM
     return false;
 }
 
-static estuary_status generate(const char *algorithm, const estuary_secret *pin, EVP_PKEY **out,
-                               estuary_error *err)
+static estuary_status generate(const char *algorithm, uint32_t parent, const estuary_secret *pin,
+                               EVP_PKEY **out, estuary_error *err)
 {
     const char *kind = NULL;
-    size_t bits = 0;
-    OSSL_PARAM params[3];
+    size_t bits = 0, n = 1;
+    OSSL_PARAM params[4];
     if (!generate_params(algorithm, &kind, &params[0], &bits))
         return est_fail(err, EST_USAGE_KEY_ALGORITHM,
                         "a TPM makes ec:P-256, ec:P-384, rsa:2048 and rsa:3072");
-    params[1] = pin == NULL ? OSSL_PARAM_construct_end()
-                            : OSSL_PARAM_construct_utf8_string("user-auth",
-                                                               (char *)estuary_secret_get0(pin, NULL), 0);
-    params[2] = OSSL_PARAM_construct_end();
+    if (pin != NULL)
+        params[n++] =
+            OSSL_PARAM_construct_utf8_string("user-auth", (char *)estuary_secret_get0(pin, NULL), 0);
+    if (parent != 0)
+        params[n++] = OSSL_PARAM_construct_uint32("parent", &parent);
+    params[n] = OSSL_PARAM_construct_end();
     EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(est_tpm2_context(), kind, EST_TPM2_ONLY);
     estuary_status status = ESTUARY_OK;
     if (context == NULL || EVP_PKEY_keygen_init(context) != 1 ||
         EVP_PKEY_CTX_set_params(context, params) != 1 || EVP_PKEY_generate(context, out) != 1)
-        status = est_tpm2_fail(err, "making the key");
+        status = est_tpm2_fail_at_parent(err, "making the key");
     EVP_PKEY_CTX_free(context);
     return status;
 }
@@ -133,43 +139,60 @@ static estuary_status encode(EVP_PKEY *key, estuary_secret **out, estuary_error 
 }
 
 /* Loaded again from what was written: the key as made does not carry its authorisation. */
-static estuary_status bridge_pem(const estuary_secret *pem, const estuary_secret *pin, EVP_PKEY **out,
-                                 estuary_error *err)
+static estuary_status bridge_pem(const char *uri, const estuary_secret *pem, const estuary_secret *pin,
+                                 EVP_PKEY **out, estuary_error *err)
 {
     est_tpm2_source source = {0};
     const char *text = estuary_secret_get0(pem, &source.len);
     source.bytes = (uint8_t *)est_strndup(text, source.len);
-    if (source.bytes == NULL)
-        return est_fail_memory(err);
+    source.uri = est_strdup(uri);
     source.pin = estuary_secret_up_ref((estuary_secret *)pin);
-    estuary_status status = est_tpm2_key_new(&source, out, err);
+    estuary_status status = source.bytes == NULL || source.uri == NULL ? est_fail_memory(err)
+                                                                       : est_tpm2_key_new(&source, out, err);
     est_tpm2_source_clear(&source);
+    return status;
+}
+
+/* In the TPM, and as the PEM of what only this TPM can load. */
+static estuary_status make(const char *algorithm, uint32_t parent, const estuary_secret *pin,
+                           estuary_secret **pem, estuary_error *err)
+{
+    EVP_PKEY *key = NULL;
+    est_tpm2_lock();
+    est_tpm2_make_room();
+    estuary_status status = generate(algorithm, parent, pin, &key, err);
+    if (status == ESTUARY_OK)
+        status = encode(key, pem, err);
+    EVP_PKEY_free(key);
+    est_tpm2_unlock();
     return status;
 }
 
 estuary_status est_tpm2_generate(const char *algorithm, const char *uri, const estuary_secret *pin,
                                  EVP_PKEY **out, estuary_error *err)
 {
-    EVP_PKEY *key = NULL;
+    estuary_status status = ESTUARY_OK;
     estuary_secret *pem = NULL;
+    char *path = NULL;
+    uint32_t parent = 0;
     *out = NULL;
     if (est_tpm2_context() == NULL)
         return absent(err);
     if (strncasecmp(uri, "tpm2:", 5) != 0)
         return est_fail(err, EST_USAGE, "a new TPM key is written to a file: tpm2:PATH");
-    estuary_status status = check_auth(pin, err);
-    if (status != ESTUARY_OK)
-        return status;
-    est_tpm2_lock();
-    status = generate(algorithm, pin, &key, err);
-    if (status == ESTUARY_OK)
-        status = encode(key, &pem, err);
-    EVP_PKEY_free(key);
-    est_tpm2_unlock();
-    if (status == ESTUARY_OK)
-        status = est_key_write_pem(uri + 5, pem, err);
-    if (status == ESTUARY_OK)
-        status = bridge_pem(pem, pin, out, err);
+    EST_TRY(check_auth(pin, err));
+    EST_TRY(est_tpm2_uri_parse(uri, &path, &parent, err));
+    EST_TRY(make(algorithm, parent, pin, &pem, err));
+    /* loaded before it is written: a key that this TPM does not load again is of no use to anybody */
+    EST_TRY(bridge_pem(uri, pem, pin, out, err));
+    EST_TRY(est_key_write_pem(path, pem, err));
+
+cleanup:
+    if (status != ESTUARY_OK) {
+        EVP_PKEY_free(*out);
+        *out = NULL;
+    }
     estuary_secret_free(pem);
+    est_free(path);
     return status;
 }

@@ -24,7 +24,28 @@ static void texts_free(struct texts *texts)
     estuary_secret_free(texts->key);
 }
 
-static estuary_status key_text(const estuary_store *store, const EVP_PKEY *key, struct texts *texts,
+estuary_status est_store_key_pem(estuary_store *store, const EVP_PKEY *key, estuary_secret **out,
+                                 estuary_error *err)
+{
+    estuary_status status = ESTUARY_OK;
+    *out = NULL;
+    if (key == NULL || store->written_key != key) {
+        estuary_secret_free(store->key_pem);
+        EVP_PKEY_free(store->written_key);
+        store->key_pem = NULL;
+        store->written_key = NULL;
+        EST_TRY(estuary_key_to_pem(key, NULL, &store->key_pem, err));
+        if (EVP_PKEY_up_ref((EVP_PKEY *)key) != 1)
+            EST_FAIL_OPENSSL(EST_CRYPTO, NULL);
+        store->written_key = (EVP_PKEY *)key;
+    }
+    *out = estuary_secret_up_ref(store->key_pem);
+
+cleanup:
+    return status;
+}
+
+static estuary_status key_text(estuary_store *store, const EVP_PKEY *key, struct texts *texts,
                                estuary_error *err)
 {
     est_store_file *file = &texts->files[3];
@@ -34,7 +55,7 @@ static estuary_status key_text(const estuary_store *store, const EVP_PKEY *key, 
     }
     if (key == NULL)
         return ESTUARY_OK;
-    estuary_status status = estuary_key_to_pem(key, NULL, &texts->key, err);
+    estuary_status status = est_store_key_pem(store, key, &texts->key, err);
     if (status == ESTUARY_OK) {
         *file = (est_store_file){"key.pem", NULL, 0, 0600};
         file->bytes = estuary_secret_get0(texts->key, &file->len);
@@ -42,7 +63,7 @@ static estuary_status key_text(const estuary_store *store, const EVP_PKEY *key, 
     return status;
 }
 
-static estuary_status texts_make(const estuary_store *store, X509 *leaf, const STACK_OF(X509) *chain,
+static estuary_status texts_make(estuary_store *store, X509 *leaf, const STACK_OF(X509) *chain,
                                  const EVP_PKEY *key, struct texts *texts, estuary_error *err)
 {
     texts->leaf = est_store_certs_to_pem(leaf, NULL);

@@ -14,7 +14,7 @@
 
 const char *const est_store_generation_names[] = {"cert.pem", "chain.pem", "fullchain.pem",
                                                   "key.pem",  "key.uri",   NULL};
-const char *const est_store_pending_names[] = {"state.json", "key.pem", "committed.sha256", NULL};
+const char *const est_store_pending_names[] = {"state.json", "key.pem", "key.uri", "committed.sha256", NULL};
 
 bool est_store_is_ours(const struct stat *info, mode_t forbidden)
 {

@@ -11,6 +11,7 @@
 
 #define STATE_MAX (512 * 1024)
 #define KEY_MAX   (64 * 1024)
+#define URI_MAX   (16 * 1024)
 #define CERT_MAX  (512 * 1024)
 #define MARK      "committed.sha256"
 #define MARK_SIZE 65
@@ -24,9 +25,11 @@ estuary_status est_store_save_pending_plain(estuary_store *store, const uint8_t 
     const est_generation pending = {store->parent,           store->pending, store->fresh_pending,
                                     est_store_pending_names, 0700,           .outlasts_power = sent};
     if (key != NULL) {
-        EST_TRY(estuary_key_to_pem(key, NULL, &key_pem, err));
+        EST_TRY(est_store_key_pem(store, key, &key_pem, err));
         files[1] = (est_store_file){"key.pem", NULL, 0, 0600};
         files[1].bytes = estuary_secret_get0(key_pem, &files[1].len);
+    } else if (store->key_uri != NULL) {
+        files[1] = (est_store_file){"key.uri", store->key_uri, strlen(store->key_uri), 0600};
     }
     EST_TRY(est_generation_replace(&pending, files, err));
 cleanup:
@@ -135,6 +138,41 @@ estuary_status estuary_store_load_pending(estuary_store *store, estuary_enrollme
                                           estuary_error *err)
 {
     return estuary_store_load_pending_with_key(store, NULL, out, key, err);
+}
+
+/* One line, as estuary_store_set_key_uri() took it. */
+static char *line_of(const uint8_t *text, size_t len)
+{
+    if (len < 2 || text[len - 1] != '\n' || memchr(text, '\n', len - 1) != NULL ||
+        memchr(text, '\0', len) != NULL)
+        return NULL;
+    return est_strndup((const char *)text, len - 1);
+}
+
+estuary_status estuary_store_pending_key_uri(estuary_store *store, char **uri, estuary_error *err)
+{
+    estuary_status status = ESTUARY_OK;
+    uint8_t *text = NULL;
+    size_t len = 0;
+    *uri = NULL;
+    if (store == NULL)
+        return est_fail(err, EST_USAGE, "there is no store");
+    int dir = open_pending(store);
+    if (dir < 0 && errno == ENOENT)
+        return ESTUARY_OK;
+    if (dir < 0)
+        return est_fail_errno(err, EST_CONFIG_PENDING_STATE, "the folder %s cannot be opened",
+                              store->pending);
+    est_file_result result = est_store_read(dir, "key.uri", URI_MAX, &text, &len);
+    if (result != EST_FILE_OK && result != EST_FILE_MISSING)
+        status =
+            est_file_fail(err, result, EST_CONFIG_PENDING_STATE, "the pending request's key URI", "key.uri");
+    else if (result == EST_FILE_OK && (*uri = line_of(text, len)) == NULL)
+        status =
+            est_fail(err, EST_CONFIG_PENDING_STATE, "the pending request's key URI is not one line of text");
+    est_free_secret(text, len);
+    close(dir);
+    return status;
 }
 
 /* First out of the way in one step, then file by file. */

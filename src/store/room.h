@@ -4,13 +4,18 @@
 
 #include "store/store.h"
 
+#include <estuary/secret.h>
+#include <openssl/evp.h>
+
 struct estuary_store {
     int parent; /* the folder that holds DIR; everything is done relative to it */
     int lock;
     char *folder; /* its path */
     char *name;   /* "DIR" */
     char *lock_name;
-    char *pending; /* "DIR.pending" */
+    char *pending;         /* "DIR.pending" */
+    EVP_PKEY *written_key; /* whose PEM is key_pem: a request's key is written twice; NULL: none yet */
+    estuary_secret *key_pem;
     char *key_uri; /* with a newline; NULL: the key goes into the folder */
     /* empty folders beside those two, to be filled next; "" when there is none */
     char fresh[EST_STORE_NAME_SIZE];
@@ -23,6 +28,9 @@ struct estuary_store {
  * is the one in place.
  */
 estuary_status est_pending_finish(estuary_store *store, estuary_error *err);
+/* The key as PEM, made once for each key; estuary_secret_free(*out) */
+estuary_status est_store_key_pem(estuary_store *store, const EVP_PKEY *key, estuary_secret **out,
+                                 estuary_error *err);
 /* Notes that the certificate file with this SHA-256 answers the pending request, if there is one. */
 estuary_status est_pending_mark(estuary_store *store, const void *cert_pem, size_t len, estuary_error *err);
 

@@ -115,6 +115,8 @@ void estuary_store_free(estuary_store *store)
     est_free(store->lock_name);
     est_free(store->pending);
     est_free(store->key_uri);
+    estuary_secret_free(store->key_pem);
+    EVP_PKEY_free(store->written_key);
     est_free(store);
 }
 

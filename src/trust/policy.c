@@ -61,7 +61,7 @@ static bool set_verification(SSL_CTX *ctx, est_session *session)
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
     SSL_CTX_set_cert_verify_callback(ctx, est_peer_check, session);
     SSL_CTX_set_cert_cb(ctx, est_identity_wanted, session);
-    return est_session_attach(ctx, session);
+    return est_session_attach(ctx, session) && est_staple_request(ctx, session);
 }
 
 static bool knows_trust(const est_session *session)

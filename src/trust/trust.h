@@ -17,6 +17,14 @@ typedef struct est_trust {
     bool accept_any;                /* insecure: nothing is checked, no identity is sent */
     bool fips;
     int max_depth;
+    /*
+     * Asked once the server is authenticated, inside the handshake: may this chain (leaf first, root last) be
+     * used, as to revocation? staple is NULL when none came. An error refuses the session with it. NULL: not
+     * asked.
+     */
+    estuary_status (*check_chain)(void *arg, const STACK_OF(X509) *chain, const uint8_t *staple, size_t len,
+                                  estuary_error *err);
+    void *check_arg;
     X509 *identity; /* NULL: anonymous */
     const STACK_OF(X509) *identity_chain;
     EVP_PKEY *identity_key;
@@ -27,6 +35,7 @@ typedef struct est_session {
     const est_trust *trust;
     estuary_error *refusal;         /* why the server was refused; NULL while nothing was */
     bool accepted;                  /* the check ran and passed (or accept_any) */
+    bool chain_checked;             /* and so did check_chain() */
     bool client_certificate_wanted; /* the server sent a CertificateRequest */
     unsigned long openssl_code;     /* first error of the queue when the handshake failed (info callback) */
     int alert;                      /* description of a fatal alert received, 0: none (info callback) */
@@ -36,6 +45,8 @@ typedef struct est_session {
 } est_session;
 
 void est_session_reset(est_session *session);
+/* Nothing that came over any other session may count. */
+bool est_session_is_trusted(const est_session *session);
 
 /*
  * Prepares an SSL_CTX (libcurl's): TLS 1.2 and 1.3 only, no NULL, anonymous, export or weak suites,

@@ -421,25 +421,6 @@ bool est_request_changes_subject(const X509_REQ *request)
     return found;
 }
 
-/*
- * Short of memory while it sorts a SET OF, OpenSSL 3.0 says nothing and leaves in the buffer what was there
- * before: what was written is read again.
- */
-int est_request_encode(const X509_REQ *request, unsigned char **der)
-{
-    *der = NULL;
-    int len = i2d_X509_REQ(request, der);
-    const unsigned char *in = *der;
-    X509_REQ *again = len <= 0 ? NULL : d2i_X509_REQ(NULL, &in, len);
-    bool whole = again != NULL && in == *der + len;
-    X509_REQ_free(again);
-    if (whole)
-        return len;
-    OPENSSL_free(*der);
-    *der = NULL;
-    return -1;
-}
-
 X509_REQ *est_request_dup(const X509_REQ *request)
 {
     unsigned char *der = NULL;

@@ -176,6 +176,36 @@ static bool add_all(STACK_OF(X509_ALGOR) *list, const int *nids, size_t n)
     return true;
 }
 
+/* RFC 3560 4: OAEP with SHA-1 is an empty SEQUENCE */
+static bool add_oaep_with_sha1(STACK_OF(X509_ALGOR) *list)
+{
+    static const uint8_t none[] = {0x30, 0x00};
+    X509_ALGOR *algorithm = X509_ALGOR_new();
+    ASN1_STRING *params = ASN1_STRING_type_new(V_ASN1_SEQUENCE);
+    if (algorithm == NULL || params == NULL || ASN1_STRING_set(params, none, sizeof(none)) != 1 ||
+        X509_ALGOR_set0(algorithm, OBJ_nid2obj(NID_rsaesOaep), V_ASN1_SEQUENCE, params) != 1) {
+        ASN1_STRING_free(params);
+        X509_ALGOR_free(algorithm);
+        return false;
+    }
+    if (sk_X509_ALGOR_push(list, algorithm) > 0)
+        return true;
+    X509_ALGOR_free(algorithm);
+    return false;
+}
+
+/*
+ * A key behind callbacks (a token, a TPM) says whether it has OAEP at all; left to itself a server takes
+ * SHA-256 for that, which a token need not have.
+ */
+static bool add_transports(STACK_OF(X509_ALGOR) *list, const EVP_PKEY *key)
+{
+    int oaep = 0;
+    if (EVP_PKEY_get_int_param(key, "estuary-oaep", &oaep) != 1)
+        return add_all(list, transports, 2);
+    return (oaep == 0 || add_oaep_with_sha1(list)) && add_all(list, transports + 1, 1);
+}
+
 #define ADD_ALL(list, nids) add_all(list, nids, sizeof(nids) / sizeof((nids)[0]))
 
 /* RFC 7030 4.4.1: first how the key may be wrapped, then what the content may be encrypted with */
@@ -186,7 +216,7 @@ static bool add_capabilities(STACK_OF(X509_ALGOR) *list, const est_decrypt *decr
     bool ok = false;
     switch (decrypt->method) {
     case EST_DECRYPT_RSA:
-        ok = ADD_ALL(list, transports);
+        ok = add_transports(list, decrypt->key);
         break;
     case EST_DECRYPT_EC:
         ok = ADD_ALL(list, agreements);

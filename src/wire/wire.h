@@ -4,6 +4,7 @@
 
 #include "base/base.h"
 #include "wire/cmc.h"
+#include "wire/crl.h"
 
 #include <estuary/csr.h>
 #include <estuary/csrattrs.h>
@@ -161,11 +162,12 @@ estuary_csr *est_csr_dup(const estuary_csr *csr); /* NULL when memory is short *
 estuary_status est_csr_put_attribute(estuary_csr *csr, const char *oid, int type, const uint8_t *value,
                                      size_t len, estuary_error *err);
 /* Over its DER: X509_REQ_dup() of OpenSSL 3.0 crashes when memory runs short. NULL on failure. */
-int est_request_encode(const X509_REQ *request,
-                       unsigned char **der); /* -1; *der is freed with OPENSSL_free() */
 X509_REQ *est_request_dup(const X509_REQ *request);
 /* true when the request carries ChangeSubjectName (RFC 6402 2.8). */
 bool est_request_changes_subject(const X509_REQ *request);
+
+/* csr_encode.c: -1 on failure; *der is freed with OPENSSL_free() */
+int est_request_encode(const X509_REQ *request, unsigned char **der);
 
 /* csr_inspect.c: the first flaw as an error; what E5 refuses before submission. */
 estuary_status est_csr_refuse_broken(const X509_REQ *request, bool signature_is_known_good,

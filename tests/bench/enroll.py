@@ -48,7 +48,7 @@ def contestants(tmp, lab, ca, secret):
     floor = lambda name: [str(compile_c([f"floor_{name}.c", "floor.c"], tmp / f"floor_{name}")), host, port, str(ca),
                           "bench", "s3cret", str(out[name])]
     estuary = [str(program("estuary")), "enroll", "-q", "--server", lab.url, "--trust", str(ca), "--user", "bench",
-               "--password", f"file:{secret}", "--preemptive-auth", "--pop", "off", "--subject", "CN=bench",
+               "--password", f"file:{secret}", "--preemptive-auth", "--pop", "off", "--revocation", "off", "--subject", "CN=bench",
                "--out", str(tmp / "estuary-out")]
     script = [str(HERE / "script.sh"), host, port, str(ca), "bench", str(secret), str(out["script"])]
     return {"estuary": estuary, "floor libcurl": floor("curl"), "floor socket": floor("socket"), "script": script}

@@ -4,18 +4,18 @@ channel binding, root rollover. `given` is that module, whose helpers these use.
 
 import time
 
-from harness import check, check_equal, one_json_object, program, run, write_private
+from harness import check, check_equal, one_json_object, program, run
 
 KEK = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
 TEMPLATE = {"csrattrs": True}
 
-# How a server-generated key is asked for: the command's options and the lab's.
-PLAIN = ({}, ())
-TO_EC = ({"decrypt-key": "{fix}/device.key"}, ())
-TO_RSA = ({"decrypt-key": "{fix}/rsa.key"}, ())
-BY_KEK = ({"decrypt-kek": "shared=file:{tmp}/kek"}, ("--kek", "shared=file:{tmp}/kek"))
+# How a server-generated key is asked for.
+PLAIN = {}
+TO_EC = {"decrypt-key": "{fix}/device.key"}
+TO_RSA = {"decrypt-key": "{fix}/rsa.key"}
+BY_KEK = {"decrypt-kek": "shared=file:{fix}/kek"}
 # without an identifier of its own the password goes by the user's name
-BY_PASSWORD = ({"decrypt-password": "file:{fix}/password"}, ("--key-password", "alice=file:{fix}/password"))
+BY_PASSWORD = {"decrypt-password": "file:{fix}/password"}
 
 
 class Rows:
@@ -24,27 +24,23 @@ class Rows:
     def __init__(self, given):
         self.given = given
 
-    def start(self, work, name, lab):
-        (work.tmp / "kek").exists() or write_private(work.tmp / "kek", KEK)
-        return self.given.start_lab(work, "--misbehave", name.split(" ")[0], *(work.fill(one) for one in lab))
-
     def keygen(self, how, code, sentence, category="protocol", exit_code=8, counts=True):
         """serverkeygen is refused, and nothing is written."""
         expected = self.given.Refusal(code, category, exit_code, sentence, counts)
 
         def act(work, name):
-            with self.start(work, name, how[1]) as lab:
-                options = self.given.common("enroll", lab.url, lab.anchors) | how[0]
+            with self.given.misbehaving(work, name) as lab:
+                options = self.given.common("enroll", lab.url, lab.anchors) | how
                 return self.given.refused(work, expected, lambda: work.call("serverkeygen", options))
         return act, expected
 
     def keygen_works(self, *ways):
         """serverkeygen brings a key that fits, whichever way it travels."""
         def act(work, name):
-            for number, how in enumerate(ways):
-                with self.start(work, name, how[1]) as lab:
+            with self.given.misbehaving(work, name) as lab:
+                for number, how in enumerate(ways):
                     work.out = work.parent / f"device{number}"
-                    options = self.given.common("enroll", lab.url, lab.anchors) | how[0]
+                    options = self.given.common("enroll", lab.url, lab.anchors) | how
                     result = work.call("serverkeygen", options).expect(0)
                     check("error" not in result.json, f"an error in {result!r}")
                     self.given.verified(work, lab)
@@ -181,7 +177,7 @@ class Rows:
     def ask(self, work, name):
         """What the client makes of renewal-info for a certificate of 90 days."""
         given = self.given
-        with given.start_lab(work, "--misbehave", name) as lab:
+        with given.misbehaving(work, name) as lab:
             issued = given.common("enroll", lab.url, lab.anchors) | {"out": "{tmp}/renewed"}
             work.call("enroll", issued).expect(0)
             result = run([program("tests/hostile/ask_renewal_info"), lab.url, lab.anchors,

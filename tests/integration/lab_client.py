@@ -11,7 +11,7 @@ CERTS_ONLY = "application/pkcs7-mime; smime-type=certs-only"
 
 
 def binary():
-    return os.environ.get("ESTUARY_LAB") or program("estuary-lab")
+    return os.environ.get("ESTUARY_LAB") or program("estuary-lab", own=True)
 
 
 class Answer:

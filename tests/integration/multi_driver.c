@@ -1,6 +1,6 @@
 /*
  * Drives estuary_multi for test_multi.py:
- *     multi_driver identities|cancel|beside URL ANCHORS USER SECRET N step|poll|libevent [OTHER_URL
+ *     multi_driver identities|cancel|beside|callbacks URL ANCHORS USER SECRET N step|poll|libevent [OTHER_URL
  * OTHER_ANCHORS]
  */
 #include <estuary/estuary.h>
@@ -19,6 +19,11 @@ struct device {
     EVP_PKEY *key;
     estuary_client *client;
     estuary_enrollment *enrollment;
+    /* for those whose signer does something else, too */
+    EVP_PKEY *signing_key;
+    int signatures;
+    void (*when_signing)(struct device *device);
+    estuary_op *target; /* what is cancelled */
 };
 
 static struct device devices[MAX_DEVICES];
@@ -35,6 +40,18 @@ static void must(estuary_status status, const char *what)
     exit(1);
 }
 
+static int n_reports;
+
+static void on_progress(void *arg, const char *what)
+{
+    struct device *device = arg;
+    (void)what;
+    if (device->signing_key != NULL || device->target == NULL)
+        return;
+    n_reports++;
+    estuary_op_cancel(device->target);
+}
+
 static estuary_client *new_client(const struct device *device, const char *url, const char *anchors,
                                   bool password)
 {
@@ -45,7 +62,10 @@ static estuary_client *new_client(const struct device *device, const char *url, 
     must(estuary_config_set_server(config, url, NULL, error), "server");
     must(estuary_config_trust_file(config, anchors, error), "trust");
     must(estuary_config_set_max_wait(config, 60, error), "max wait");
-    must(estuary_config_set_pop(config, ESTUARY_POP_OFF, error), "pop");
+    must(estuary_config_set_pop(config, device->signing_key == NULL ? ESTUARY_POP_OFF : ESTUARY_POP_REQUIRED,
+                                error),
+         "pop");
+    must(estuary_config_set_progress(config, on_progress, (void *)device, error), "progress");
     if (password) {
         must(estuary_secret_read(args[5], "", &secret, error), "secret");
         must(estuary_config_set_http_auth(config, args[4], secret, error), "auth");
@@ -323,6 +343,94 @@ static void beside(size_t n)
     printf("done %zu failed %zu slow %s\n", done, n_failed, estuary_op_is_over(slow) ? "over" : "under way");
 }
 
+/* The first signature is made when the operation is added, the second inside a transfer (RFC 7030 3.5). */
+static estuary_status sign(void *arg, const estuary_sign_input *input, uint8_t *out, size_t *len,
+                           estuary_error *err)
+{
+    struct device *device = arg;
+    (void)err;
+    if (++device->signatures == 2)
+        device->when_signing(device);
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(device->signing_key, NULL);
+    bool ok = ctx != NULL && EVP_PKEY_sign_init(ctx) == 1 &&
+              EVP_PKEY_sign(ctx, out, len, input->bytes, input->len) == 1;
+    EVP_PKEY_CTX_free(ctx);
+    return ok ? ESTUARY_OK : ESTUARY_E_KEY;
+}
+
+static void cancel_target(struct device *device)
+{
+    estuary_op_cancel(device->target);
+    printf("over while signing %d\n", estuary_op_is_over(device->target));
+}
+
+static void cancel_client(struct device *device)
+{
+    estuary_client_cancel(device->client);
+}
+
+static void begin_signing(size_t i, void (*when_signing)(struct device *device))
+{
+    const estuary_signer signer = {.size = sizeof(signer), .sign = sign};
+    struct device *device = &devices[i];
+    begin(i, args[2], args[3]);
+    device->signing_key = device->key;
+    device->when_signing = when_signing;
+    must(estuary_key_from_signer(device->signing_key, &signer, device, &device->key, error), "signer");
+    estuary_client_free(device->client);
+    device->client = new_client(device, args[2], args[3], true);
+}
+
+static void expect(const char *what, estuary_op *expected)
+{
+    while (!estuary_op_is_over(expected))
+        must(estuary_multi_step(multi, -1, error), "step");
+    estuary_op *op = estuary_multi_next_done(multi);
+    const char *code = estuary_error_code(estuary_op_get0_error(op));
+    printf("%s %s\n", what, op != expected ? "not handed over" : code[0] == '\0' ? "done" : code);
+    estuary_enrollment_free(estuary_op_take_enrollment(op));
+    estuary_op_free(op);
+}
+
+/* Cancelling from where a key signs or progress is told: of the operation itself, of another, of the client.
+ */
+static void callbacks(void)
+{
+    begin_signing(0, cancel_target);
+    devices[0].target = add(&devices[0], ESTUARY_OP_SIMPLEENROLL);
+    expect("own signer", devices[0].target);
+    begin(1, args[8], args[9]);
+    estuary_op *other = add(&devices[1], ESTUARY_OP_SIMPLEENROLL);
+    begin_signing(2, cancel_target);
+    devices[2].target = other;
+    estuary_op *signs = add(&devices[2], ESTUARY_OP_SIMPLEENROLL);
+    expect("other's signer", other);
+    expect("and the other", signs);
+    begin_signing(3, cancel_client);
+    expect("client by signer", add(&devices[3], ESTUARY_OP_SIMPLEENROLL));
+    begin(4, args[8], args[9]);
+    devices[4].target = add(&devices[4], ESTUARY_OP_SIMPLEENROLL);
+    expect("progress", devices[4].target);
+    printf("reports %d\n", n_reports);
+}
+
+/* The same for a blocking call, which has no operation to cancel. */
+static void blocking(void)
+{
+    estuary_request *request = NULL;
+    estuary_csr *csr = NULL;
+    struct device *device = &devices[5];
+    begin_signing(5, cancel_client);
+    must(estuary_request_new(&request, error), "request");
+    must(estuary_csr_new(&csr, error), "csr");
+    must(estuary_csr_set_subject(csr, device->subject, error), "subject");
+    must(estuary_request_set_csr(request, csr, device->key, error), "set csr");
+    (void)estuary_client_enroll(device->client, request, &device->enrollment, error);
+    printf("blocking %s after %d signatures\n", estuary_error_code(error), device->signatures);
+    estuary_csr_free(csr);
+    estuary_request_free(request);
+}
+
 int main(int argc, char **argv)
 {
     args = argv;
@@ -335,13 +443,17 @@ int main(int argc, char **argv)
         identities(n, argv[7]);
     else if (strcmp(argv[1], "cancel") == 0 && argc == 10)
         cancel();
-    else if (strcmp(argv[1], "beside") == 0 && argc == 10 && n < MAX_DEVICES)
+    else if (strcmp(argv[1], "callbacks") == 0 && argc == 10) {
+        callbacks();
+        blocking();
+    } else if (strcmp(argv[1], "beside") == 0 && argc == 10 && n < MAX_DEVICES)
         beside(n);
     estuary_multi_free(multi);
     for (size_t i = 0; i < MAX_DEVICES; i++) {
         estuary_client_free(devices[i].client);
         estuary_enrollment_free(devices[i].enrollment);
         EVP_PKEY_free(devices[i].key);
+        EVP_PKEY_free(devices[i].signing_key);
     }
     estuary_error_free(error);
     if (timer != NULL)

@@ -14,7 +14,7 @@ from harness import (ROOT, Estuary, Lab, case, cases_from, check, check_equal, c
                      make_ca, password_file, program, run, snapshot, wait_until)
 
 COMMANDS = ["bootstrap", "cacerts", "csrattrs", "csr", "enroll", "reenroll", "serverkeygen", "fullcmc", "key", "verify",
-            "version"]
+            "revocation", "cache", "version"]
 SECRET = "hunter2-do-not-show"
 NOWHERE = "https://localhost:9"     # the discard port: nobody listens
 
@@ -99,7 +99,6 @@ cases_from({
     "config file missing": (["version", "--config", "TMP/no.ini"], "config.file", 2),
     "trust file missing": (["cacerts", "--server", NOWHERE, "--trust", "TMP/no"], "config.anchors-file", 2),
     "no trust": (["cacerts", "--server", NOWHERE], "usage.no-trust", 2),
-    "hard revocation": (["enroll", *SERVER, *NAMES, "--revocation", "hard"], "unsupported.revocation", 12),
     "hardware key": (["enroll", *SERVER, *NAMES, "--key", "pkcs11:object=a?pin-value=1234"],
                      "usage.pin-literal", 2),
     "key file missing": (["enroll", *SERVER, *NAMES, "--key", "TMP/no"], "key.file", 11),

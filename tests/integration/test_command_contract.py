@@ -10,7 +10,7 @@ from common import Alice, check_folder, estuary, lab, server  # noqa: E402
 from harness import (ROOT, case, check, check_equal, check_in, main, make_key, need, openssl)  # noqa: E402
 
 COMMANDS = ("bootstrap", "cacerts", "csrattrs", "csr", "enroll", "reenroll", "serverkeygen", "fullcmc", "key", "verify",
-            "version")
+            "revocation", "cache", "version")
 NOWHERE = "https://localhost:1"
 
 
@@ -107,7 +107,6 @@ def exit_codes(tmp):
                     ["operation"], "simpleenroll", "0 again")
         key.chmod(0o644)
         check_equal(enroll("--key", key, code=11)["error"]["code"], "key.permissions", "11")
-        check_equal(enroll("--revocation", "hard", code=12)["error"]["category"], "unsupported", "12")
         check_equal(est.json("version", "--fips", code=12)["error"]["code"], "unsupported.fips", "12 for FIPS")
     for misbehaviour, more, code, name in (("500", (), 8, "server"), ("not-cms", (), 8, "protocol"),
                                            ("wrong-subject", ("--subject", "CN=y"), 9, "certificate"),
@@ -181,7 +180,7 @@ def completion(_tmp):
         check_equal(done.stderr, "", "stderr of bash")
         return set(done.stdout.split())
     check_equal(complete("estuary", ""), {*COMMANDS, "--help"}, "first word")
-    check_equal(complete("estuary", "re"), {"reenroll"}, "first word, begun")
+    check_equal(complete("estuary", "re"), {"reenroll", "revocation"}, "first word, begun")
     for command in COMMANDS:
         shown = options_in_help(est(command, "--help", code=0).out)
         check_equal(complete("estuary", command, "--"), shown, f"options of {command}")

@@ -119,7 +119,7 @@ def wrong(tmp, scheme, statuses):
 
 
 cases_from({f"wrong password, {scheme}: exit 6 after exactly two POSTs": (scheme, [401, 401])
-            for scheme in ("basic", "digest", "digest-sha256", "both")}, wrong)
+            for scheme in ("basic", "digest", "digest-sha256", "digest-weak-first", "both")}, wrong)
 
 
 @case("wrong password, sent unasked: exit 6 after exactly one POST")

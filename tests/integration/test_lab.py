@@ -10,7 +10,6 @@ import http.client
 import os
 import pathlib
 import re
-import shutil
 import socket
 import ssl
 import sys
@@ -175,7 +174,7 @@ def published(tmp):
                 (tmp / name).write_bytes(answer.read())
             kind = "crl" if name.endswith("crl") else "x509"
             openssl(kind, "-inform", "DER", "-in", tmp / name, "-out", tmp / f"{name}.pem")
-        check_in(f"{lab.http}/issuing.crl", text, "CRL distribution point")
+        check_in(f"{lab.http}/crl/issuing.crl", text, "CRL distribution point")
         check_in(f"{lab.http}/issuing.cer", text, "caIssuers")
         openssl("verify", "-CAfile", lab.anchors, "-untrusted", tmp / "issuing.cer.pem", "-crl_check_all",
                 "-CRLfile", tmp / "issuing.crl.pem", "-CRLfile", tmp / "root.crl.pem", "-x509_strict",
@@ -325,44 +324,71 @@ def ask(lab, operation, name, device, patience):
     if name.startswith("digest-"):
         return device.post(lab, "--digest", "-u", "alice:s3cret", timeout=2 if "always" in name else patience)
     if operation in ("simpleenroll", "simplereenroll", "serverkeygen"):
-        return device.post(lab, *basic(), *device.identity(), operation=operation, timeout=patience)
+        identity = device.identity() if device.cert.exists() else []
+        return device.post(lab, *basic(), *identity, operation=operation, timeout=patience)
     if operation == "renewal-info":
-        operation += "/" + renewal_identifier(device.cert)
+        operation += "/" + device.identifier
     return curl(lab, PATH + operation, timeout=patience)
 
 
-def try_one(name, about, folder, device, secret):
-    """Starts the lab with one misbehaviour, asks once, and stops it."""
+def try_one(name, about, lab, device):
+    """Asks once at the port of this misbehaviour; did it show in an answer?"""
     operation = first_operation(name, about)
     patience = 2 if 28 in CURL_SAYS.get(name, ()) else 30
-    with Lab(binary(), "--user", f"alice:file:{secret}", "--misbehave", name, dir=folder) as lab:
-        answer = ask(lab, operation, name, device, patience)
-        check(answer.code in CURL_SAYS.get(name, {0}), f"{name}: curl's exit code is {answer.code}")
-        if answer.code == 0:
-            check_equal(answer.status, expected_status(name, about), f"{name}: status")
-            if not name.startswith(("tls-", "pop-", "rollover-")):
-                check_in(f'"misbehaved":"{name}"', (lab.dir / "access.log").read_text(), "access log")
-        if about.startswith("harmless") and answer.status == 200 and operation in ("cacerts", "simpleenroll"):
-            with temp_dir() as out:
-                check(certificates(answer, out), f"{name}: openssl finds no certificate")
+    answer = ask(lab, operation, name, device, patience)
+    check(answer.code in CURL_SAYS.get(name, {0}), f"{name}: curl's exit code is {answer.code}")
+    if answer.code == 0:
+        check_equal(answer.status, expected_status(name, about), f"{name}: status")
+    if about.startswith("harmless") and answer.status == 200 and operation in ("cacerts", "simpleenroll"):
+        with temp_dir() as out:
+            check(certificates(answer, out), f"{name}: openssl finds no certificate")
+    return answer.code == 0 and not name.startswith(OF_ITS_OWN + ("tls-", "pop-"))
+
+
+def try_by_itself(name, about):
+    with Lab(binary(), "--misbehave", name) as lab:
+        try_one(name, about, lab, None)
+
+
+# only a CMC request or a check of revocation meets these
+ELSEWHERE = ("cmc-", "ocsp-", "crl-", "staple-")
+# these spoil the CA itself
+OF_ITS_OWN = ("rollover-",)
 
 
 @case("every misbehaviour starts, shows, and stops with 0")
 def all_misbehaviours(tmp):
-    # only a CMC request meets the others
-    known = {name: about for name, about in misbehaviours().items() if not name.startswith("cmc-")}
+    known = {name: about for name, about in misbehaviours().items() if not name.startswith(ELSEWHERE)}
     check(len(known) > 240, f"only {len(known)} misbehaviours")
     check_equal(set(CURL_SAYS) - set(known), set(), "names in this table that the lab does not know")
-    secret = password_file(tmp, "s3cret")
-    with Lab(binary(), "--user", f"alice:file:{secret}", dir=tmp / "lab") as lab:
-        device = enrolled(lab, tmp)     # each lab is a copy of this one: the certificate is good for all
-    for name in known:
-        shutil.copytree(tmp / "lab", tmp / name)
-    with concurrent.futures.ThreadPoolExecutor(3) as pool:
-        tasks = {name: pool.submit(try_one, name, about, tmp / name, device, secret)
-                 for name, about in known.items()}
-    failures = [f"{name}: {task.exception()}" for name, task in tasks.items() if task.exception()]
-    check(not failures, "\n".join(failures))
+    together = [name for name in known if not name.startswith(OF_ITS_OWN)]
+    with Lab(binary(), *user(tmp), also=together) as lab, concurrent.futures.ThreadPoolExecutor(3) as pool:
+        device = enrolled(lab, tmp)
+        device.identifier = renewal_identifier(device.cert)
+        # the lab counts for each key how often it was told to wait
+        keys = {name: Device(tmp, name) for name in together if name.startswith("202-")}
+        tasks = {name: pool.submit(try_one, name, known[name], lab.at(name), keys.get(name, device))
+                 for name in together}
+        tasks |= {name: pool.submit(try_by_itself, name, known[name]) for name in known if name not in tasks}
+        failures = [f"{name}: {task.exception()}" for name, task in tasks.items() if task.exception()]
+        check(not failures, "\n".join(failures))
+        seen = {(line["port"], line["misbehaved"]) for line in lab.access_log()}
+    silent = [name for name, task in tasks.items() if task.result() and (lab.at(name).port, name) not in seen]
+    check_equal(silent, [], "answers whose line in the access log does not name the misbehaviour")
+    strays = {name for port, name in seen if name and lab.at(name).port != port}
+    check_equal(strays, set(), "misbehaviours at another port than their own")
+
+
+@case("--also: the first port stays honest; what cannot have a port of its own is refused")
+def also(tmp):
+    for wrong in (["rollover-missing"], ["nonsense"], ["wrong-key@cacerts"], ["204", "--also", "204"]):
+        result = run([binary(), "--dir", tmp / "refused", "--also", *wrong])
+        check_equal((result.code, result.out), (2, ""), f"exit code and stdout of {wrong}")
+    with Lab(binary(), "--misbehave", "tls-expired", also=["404@csrattrs", "tls-alert"]) as lab:
+        check_equal(curl(lab, PATH + "cacerts").code, 60, "curl's exit code at the first port")
+        check_equal(curl(lab.at("404@csrattrs"), PATH + "cacerts").status, 200, "status of cacerts")
+        check_equal(curl(lab.at("404@csrattrs"), PATH + "csrattrs").status, 404, "status of csrattrs")
+        check_equal(curl(lab.at("tls-alert"), PATH + "cacerts").code, 35, "curl's exit code with an alert")
 
 
 @case("a misbehaviour can be confined to one operation")

@@ -51,6 +51,19 @@ def cancelled(tmp):
                      "connecting cancelled", "client cancelled", "left 1"], "what the driver says")
 
 
+@case("multi: cancelled from inside a signer and from a progress callback; what is cancelled is not sent")
+def callbacks(tmp):
+    secret, ca = started(tmp)
+    with ca as lab, Lab(program("estuary-lab"), "--user", f"alice:file:{secret}", "--misbehave",
+                        "stall@simpleenroll") as stalling:
+        check_equal(drive("callbacks", lab, secret, 0, other=stalling),
+                    ["over while signing 0", "own signer cancelled", "over while signing 0", "other's signer cancelled",
+                     "and the other done", "client by signer cancelled", "progress cancelled", "reports 1",
+                     "blocking cancelled after 2 signatures"], "what the driver says")
+        check_equal([(entry["operation"], entry["status"]) for entry in lab.access_log()
+                     if entry["operation"] == "simpleenroll"], [("simpleenroll", 200)], "requests that left")
+
+
 def beside(tmp, *args):
     secret, ca = started(tmp)
     with ca as lab, Lab(program("estuary-lab"), "--user", f"alice:file:{secret}", *args) as slow:

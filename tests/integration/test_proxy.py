@@ -108,9 +108,12 @@ def check_blind(proxy, alice, heads=()):
         check_equal(data[:1], b"\x16", "first byte carried: a TLS handshake")
 
 
+OFF = ("--revocation", "off")    # what goes to whom is counted here
+
+
 @case("CONNECT without authentication: enroll and reenroll; the proxy sees host and port only")
 def connect(tmp):
-    alice, est, proxy, out = Alice(tmp), estuary(), ConnectProxy(), tmp / "out"
+    alice, est, proxy, out = Alice(tmp), estuary(defaults=OFF), ConnectProxy(), tmp / "out"
     with lab(*alice.lab) as ca, Listener(proxy) as at:
         through = ("--proxy", f"http://127.0.0.1:{at.port}")
         est(*request(ca, alice, out, *through), code=0)
@@ -125,7 +128,7 @@ def connect(tmp):
 
 @case("CONNECT with Basic: 407 is answered, and the two passwords stay apart")
 def connect_basic(tmp):
-    alice, est, proxy = Alice(tmp), estuary(), ConnectProxy(("pam", "proxy-secret"))
+    alice, est, proxy = Alice(tmp), estuary(defaults=OFF), ConnectProxy(("pam", "proxy-secret"))
     secret = password_file(tmp, "proxy-secret")
     with lab(*alice.lab) as ca, Listener(proxy) as at:
         est(*request(ca, alice, tmp / "out", "--proxy", f"http://127.0.0.1:{at.port}", "--proxy-user", "pam",
@@ -138,7 +141,7 @@ def connect_basic(tmp):
 
 
 def through_socks(tmp, scheme, credentials, kinds):
-    alice, est, proxy = Alice(tmp), estuary(), SocksProxy(credentials)
+    alice, est, proxy = Alice(tmp), estuary(defaults=OFF), SocksProxy(credentials)
     login = ()
     if credentials:
         login = ("--proxy-user", credentials[0], "--proxy-password", f"file:{password_file(tmp, credentials[1])}")
@@ -159,7 +162,7 @@ cases_from({"SOCKS5": ("socks5", None, {1, 4}), "SOCKS5 with the proxy resolving
 
 @case("bootstrap, cacerts and csrattrs through a proxy")
 def others(tmp):
-    est, proxy = estuary(), ConnectProxy()
+    est, proxy = estuary(defaults=OFF), ConnectProxy()
     with lab() as ca, Listener(proxy) as at:
         through = ("--proxy", f"http://127.0.0.1:{at.port}")
         est("bootstrap", "--server", ca.url, "--fingerprint", ca.fingerprint, "-o", tmp / "ca.pem", *through, code=0)
@@ -171,7 +174,7 @@ def others(tmp):
 
 @case("the proxy refuses, is not there, or wants another password: network.proxy, exit 4, nothing written")
 def refused(tmp):
-    alice, est = Alice(tmp), estuary()
+    alice, est = Alice(tmp), estuary(defaults=OFF)
     wrong = password_file(tmp, "wrong", name="wrong")
 
     def forbid(connection, _):
@@ -200,7 +203,7 @@ def refused(tmp):
 
 @case("what is no proxy URL: exit 2")
 def malformed(tmp):
-    alice, est = Alice(tmp), estuary()
+    alice, est = Alice(tmp), estuary(defaults=OFF)
     with lab(*alice.lab) as ca:
         for url in ("ftp://127.0.0.1:1", "127.0.0.1:1", "http://", "http://127.0.0.1:99999", "http://127.0.0.1:1/path",
                     "https://127.0.0.1:1", "http://a:b@127.0.0.1:1"):
@@ -210,7 +213,7 @@ def malformed(tmp):
 
 @case("the proxy variables of the environment mean nothing")
 def environment(tmp):
-    alice, est = Alice(tmp), estuary()
+    alice, est = Alice(tmp), estuary(defaults=OFF)
     dead = f"http://127.0.0.1:{free_port()}"
     names = ("http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
     with lab(*alice.lab) as ca:
@@ -221,6 +224,16 @@ def environment(tmp):
                           code=4)
         check_equal(answer["error"]["category"], "network", "category")
         check(not (tmp / "second").exists(), "nothing written")
+
+
+@case("evidence of revocation is asked for through the same proxy, and never around it")
+def evidence(_tmp):
+    proxy = ConnectProxy()
+    with lab() as ca, Listener(proxy) as at:
+        estuary()("cacerts", *server(ca), "--proxy", f"http://127.0.0.1:{at.port}", "--revocation", "hard")
+        asked = [head.split(" ")[1] for head in proxy.heads if head.startswith("GET ")]
+        check(asked and all(url.startswith(ca.http) for url in asked), f"requests to the proxy: {asked}")
+        check_equal(ca.evidence_log(), [], "requests around the proxy")
 
 
 if __name__ == "__main__":

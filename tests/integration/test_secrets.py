@@ -9,8 +9,8 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from common import Alice, Listener, basic_header, estuary, lab, server  # noqa: E402
-from harness import (case, cases_from, check, check_equal, environment, free_port, main, make_key, one_json_object,  # noqa: E402
-                     openssl, password_file)
+from harness import (case, cases_from, check, check_equal, environment, free_port, main, make_key, need, one_json_object,  # noqa: E402
+                     openssl, password_file, run)
 
 PASSWORD = "correct-horse-7f3a91"
 PIN = "battery-staple-55c0de"
@@ -183,6 +183,32 @@ def proxy_password(tmp):
             check(PASSWORD.encode() not in head and basic_header("alice", PASSWORD).encode() not in head,
                   "the proxy never sees the server's password")
         check_equal(ca.access_log(), [], "requests")
+
+
+@case("a token's PIN: in no record of what its keys did, nor anywhere else")
+def token_pin(tmp):
+    need("softhsm2-util")
+    (tmp / "tokens").mkdir()
+    (tmp / "conf").write_text(f"directories.tokendir = {tmp}/tokens\nlog.level = ERROR\n")
+    env = {"SOFTHSM2_CONF": tmp / "conf"}
+    run(["softhsm2-util", "--init-token", "--free", "--label", "t", "--pin", PIN, "--so-pin", "so-12345678"], env=env,
+        code=0)
+    pin, wrong = password_file(tmp, PIN, name="pin"), password_file(tmp, PASSWORD, name="wrong")
+    uri = "pkcs11:token=t;object=device?module-path=/usr/lib/softhsm/libsofthsm2.so"
+    est, outputs = estuary(env=env), []
+    for log in ("text", "json"):
+        for args, code in ((("generate", "ec:P-256", uri), 0), (("show", uri), 0), (("list", uri), 0),
+                           (("delete", "--yes", uri), 0), (("show", uri + f"&pin-value={PIN}"), 2)):
+            outputs.append(est("key", *args, "--pin", f"file:{pin}", "-vvv", "--log-format", log, code=code))
+        outputs.append(est("key", "show", uri, "--pin", f"file:{wrong}", "-vvv", "--log-format", log, code=11))
+    records = "".join(result.err for result in outputs)
+    for event in ("key.login", "key.generate", "key.find", "key.show", "key.delete"):
+        check(records.count(event) >= 2, f"{event} in both formats")
+    login = [one_json_object(line) for line in outputs[-1].err.splitlines() if "key.login" in line][0]
+    check_equal((login["outcome"], login["code"], login["level"]), ("failed", "key.pin", "audit"), "the wrong PIN")
+    check(login["serial"], "the token's serial number")
+    for result in outputs:
+        search(result.out + result.err, "the output", forbidden())
 
 
 if __name__ == "__main__":

@@ -554,7 +554,7 @@ public class EstInterop {
                 witness(new String(secret(secretFile[0])), identity, content.getReqSequence())), "the identity proof");
         }
         arcs.sort(null);
-        return said + " " + String.join(" ", arcs);
+        return (said.isEmpty() ? "none" : said) + " " + String.join(" ", arcs);
     }
 
     // --- steps ------------------------------------------------------------------------------

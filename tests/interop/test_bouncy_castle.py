@@ -55,6 +55,14 @@ SENT = {
     "Estuary's request with a certificate, CRMF, RSA":
         ("crmf", ("--cert", "{first}/fullchain.pem", "--key", "{first}/key.pem", "--new-key", "rsa:2048"), "crmf 5 6"),
 }
+# What test_cmc_examples writes for others to read: the file, and what Bouncy Castle finds in it.
+WRITTEN = {
+    "our example, PKCS 10, signed with a certificate": ("pkcs10.der", "pkcs10 5 6"),
+    "our example, CRMF, signed with a certificate": ("crmf.der", "crmf 5 6"),
+    "our example, PKCS 10, with a shared secret": ("pkcs10-secret.der", "pkcs10 2 34 5 6"),
+    "our example, CRMF, with a shared secret": ("crmf-secret.der", "crmf 2 34 5 6"),
+    "our example, queryPending, which holds no request": ("query-pending.der", "none 21 5 6 7"),
+}
 SAYS = {
     "cacerts: both certificates, the root among them": "2 certificates",
     "csrattrs: two object identifiers": "2 of 2",
@@ -110,7 +118,7 @@ class Conversation:
             labs = {name: running.enter_context(start(files, options)) for name, options in LABS.items()}
             lines = [(step[0], name, labs[step[1]].url, labs[step[1]].anchors,
                       *(files.get(argument, argument) for argument in step[2:])) for name, step in STEPS.items()]
-            self.answers = java([*lines, *sent_by_estuary(tmp, labs["basic"], files["{password}"])])
+            self.answers = java([*lines, *sent_by_estuary(tmp, labs["basic"], files["{password}"]), *written(tmp)])
 
     def answer(self, name):
         if self.answers is None:
@@ -136,6 +144,15 @@ def sent_by_estuary(tmp, lab, secret):
         yield "read-request", name, kept, secret
 
 
+def written(tmp):
+    """The requests of tests/conformance, one step each; their secret is that program's own."""
+    folder = tmp / "written"
+    folder.mkdir()
+    run([program("tests/conformance/test_cmc_examples"), folder], code=0)
+    secret = password_file(tmp, "a shared secret of 16 and more", name="example-secret")
+    return [("read-request", name, folder / file, secret) for name, (file, _) in WRITTEN.items()]
+
+
 conversation = Conversation()
 
 
@@ -147,6 +164,7 @@ def step(_tmp, name, says):
 
 cases_from({name: (name, SAYS.get(name, "")) for name in STEPS}, step)
 cases_from({name: (name, says) for name, (_, _, says) in SENT.items()}, step)
+cases_from({name: (name, says) for name, (_, says) in WRITTEN.items()}, step)
 
 if __name__ == "__main__":
     main()

@@ -20,6 +20,8 @@ Python's standard library and the openssl command only. A test file looks like t
 
 Environment:
     ESTUARY_BUILD     folder of the built programs (default: build/ of this checkout)
+    ESTUARY_LAB_BUILD folder of the estuary-lab that tests of the client use (default: ESTUARY_BUILD);
+                      the sanitizers need not watch the lab as well where it only serves
     ESTUARY_STRICT=1  a skip is a failure
     ESTUARY_KEEP=1    temporary folders stay, for looking inside
 """
@@ -186,9 +188,11 @@ def sanitizer_report(text):
     return text[min(places):] if places else None
 
 
-def program(name):
-    """Path of a built program; skips the case when it has not been built."""
+def program(name, own=False):
+    """Path of a built program; skips the case when it has not been built. own: the lab is what is tested."""
     folder = pathlib.Path(os.environ.get("ESTUARY_BUILD") or ROOT / "build")
+    if name == "estuary-lab" and not own and os.environ.get("ESTUARY_LAB_BUILD"):
+        folder = pathlib.Path(os.environ["ESTUARY_LAB_BUILD"])
     path = (folder / name).resolve()
     if not os.access(path, os.X_OK):
         raise Skip(f"{path} is not built")
@@ -386,11 +390,13 @@ class Lab:
     """estuary-lab on a free port: .url .fingerprint .anchors .http .dir .access_log() .revoke()
 
     The end of the with block stops it by SIGTERM and demands exit code 0. dir: keep the lab's
-    folder yourself, for instance to start a second lab on the same CA.
+    folder yourself, for instance to start a second lab on the same CA. also: misbehaviours, each with
+    a port of its own, see at().
     """
 
-    def __init__(self, binary, *args, env=None, dir=None, listen="127.0.0.1:0", timeout=30):
-        self.binary, self.args, self.env, self.timeout = binary, args, env, timeout
+    def __init__(self, binary, *args, env=None, dir=None, listen="127.0.0.1:0", timeout=30, also=()):
+        self.binary, self.env, self.timeout = binary, env, timeout
+        self.args = [*args, *(part for name in also for part in ("--also", name))]
         self.listen = listen
         self._given_dir = dir
         self._cleanup = contextlib.ExitStack()
@@ -429,12 +435,23 @@ class Lab:
         return self._stderr.read_text("utf-8", "replace")
 
     def access_log(self):
-        """The requests served so far, as a list of dicts."""
+        """The EST requests served so far, as a list of dicts."""
+        return [line for line in self.whole_log() if "operation" in line]
+
+    def evidence_log(self):
+        """The requests for OCSP responses and CRLs served so far."""
+        return [line for line in self.whole_log() if "operation" not in line]
+
+    def whole_log(self):
         path = self.dir / "access.log"
         if not path.exists():
             return []
         lines = path.read_text("utf-8").split("\n")[:-1]    # a last line still being written waits
         return [one_json_object(line) for line in lines]
+
+    def at(self, misbehaviour):
+        """The port that goes wrong in this way: what a test asks of a Lab, short of starting and ending it."""
+        return Door(self, self.ready["also"][misbehaviour])
 
     def revoke(self, serial, *args):
         return run([self.binary, "--dir", self.dir, "revoke", serial, *args], env=self.env, code=0)
@@ -464,6 +481,22 @@ class Lab:
             value.add_note(str(failure))
         finally:
             self._cleanup.close()
+
+
+class Door:
+    """One port of a Lab, a misbehaviour's own: .url, .access_log() of this port alone, and the lab's .anchors etc."""
+
+    def __init__(self, lab, port):
+        self.lab, self.port = lab, port
+        self.url = f"{lab.url.rpartition(':')[0]}:{port}"
+
+    def __getattr__(self, name):
+        if name in ("fingerprint", "anchors", "http", "dir", "stderr"):
+            return getattr(self.lab, name)
+        raise AttributeError(name)
+
+    def access_log(self):
+        return [line for line in self.lab.access_log() if line.get("port") == self.port]
 
 
 # --- certificates -------------------------------------------------------------------------------

@@ -110,7 +110,7 @@ if "--silent" in sys.argv:
 code = 3 if "--ends-badly" in sys.argv else 0
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(code))
 with open(folder + "/access.log", "w") as log:
-    log.write('{"method":"GET"}\\n{"half')
+    log.write('{"method":"GET","operation":"cacerts"}\\n{"method":"POST","tls":null}\\n{"half')
 print(json.dumps({"url": "https://localhost:1", "fingerprint": "AA", "anchors": folder + "/a.pem",
                   "http": "http://localhost:2"}), flush=True)
 if "--dies" in sys.argv:
@@ -125,7 +125,8 @@ def lab(tmp):
     with Lab(binary) as one:
         check_equal((one.url, one.fingerprint, one.http, one.anchors.parent),
                     ("https://localhost:1", "AA", "http://localhost:2", one.dir), "ready line")
-        check_equal(one.access_log(), [{"method": "GET"}], "access log")
+        check_equal(one.access_log(), [{"method": "GET", "operation": "cacerts"}], "access log")
+        check_equal(one.evidence_log(), [{"method": "POST", "tls": None}], "what was asked about revocation")
         pid, folder = one.process.pid, one.dir
     check(not folder.exists(), "the folder is gone")
     check(not pathlib.Path(f"/proc/{pid}").exists(), "the process is gone")

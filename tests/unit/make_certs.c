@@ -114,6 +114,8 @@ static void add_extensions(X509 *cert, X509 *issuer, const recipe *how)
     add_extension(cert, issuer, NID_ext_key_usage, how->purposes);
     add_extension(cert, issuer, NID_subject_alt_name, how->san);
     add_extension(cert, issuer, NID_name_constraints, how->names);
+    add_extension(cert, issuer, NID_tlsfeature, how->tls_feature);
+    add_extension(cert, issuer, NID_id_pkix_OCSP_noCheck, how->no_check ? "" : NULL);
     if (!how->no_identifiers) {
         add_extension(cert, issuer, NID_subject_key_identifier, "hash");
         add_extension(cert, issuer, NID_authority_key_identifier, "keyid:always");

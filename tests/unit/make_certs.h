@@ -19,11 +19,13 @@ typedef struct recipe {
     const char *kind;   /* of the new key: "P-256" (NULL), "P-192", "rsa:1024" */
     const char *digest; /* "SHA256" when NULL */
     const char *constraints, *usage, *purposes, *san, *names; /* extension values as in openssl.cnf */
-    long from, to;         /* seconds from now; 0 and 0: an hour ago to tomorrow */
-    const char *not_after; /* GeneralizedTime that replaces it */
-    const char *serial;    /* hex; NULL: 1234 */
-    bool unknown_critical; /* an extension nobody knows */
-    bool no_identifiers;   /* neither subjectKeyIdentifier nor authorityKeyIdentifier */
+    long from, to;           /* seconds from now; 0 and 0: an hour ago to tomorrow */
+    const char *not_after;   /* GeneralizedTime that replaces it */
+    const char *serial;      /* hex; NULL: 1234 */
+    const char *tls_feature; /* RFC 7633: "status_request" */
+    bool no_check;           /* id-pkix-ocsp-nocheck */
+    bool unknown_critical;   /* an extension nobody knows */
+    bool no_identifiers;     /* neither subjectKeyIdentifier nor authorityKeyIdentifier */
     bool version_1;
     bool broken_signature;
 } recipe;

@@ -2,6 +2,9 @@
 #ifndef TESTS_UNIT_RSA_KEYS_H
 #define TESTS_UNIT_RSA_KEYS_H
 
+#include <openssl/evp.h>
+#include <string.h>
+
 static const char rsa_1024[] =
     "MIICXQIBAAKBgQDSRTgYj9j8pxAS1pTGCkJ+rGokXtTV3EKT1G07xl03aibjSitl1G55yw48b1jaVYIZAt1bwHlx"
     "UXPGJS8lqa5f4oe2n6qGOwxsJ6HCjQtO5frfRzfWSLf/0gZboTh2PbyKzmPBJ2cIEl7f6ROK7hkxfSdl9krGn2yl"
@@ -33,5 +36,33 @@ static const char rsa_2048[] =
     "8ouDoxkCgYEAzSxPKY9JPLPs6JIRxLBjDgNkLATfyebrSb64A6f38lstjfxWRud6hEAtH8oPMaaxT+Izglxzmuxk"
     "vuivFkrgPWkCNWpjf9XniY9JleIx/Pb2+UtBYBAaQO3boFst8U2Qu6Kega5cDMV2Odv2qZB/8UYk+WlJK6RyvgRZ"
     "k1bgCu8=";
+static const char rsa_2048_other[] =
+    "MIIEowIBAAKCAQEAtP9JBBeVAaCXrNV+4+m/soSiHm9jTi/uFmC8358fAG42fM8B94cqbrehRn8QAPfoupAQeIBK"
+    "fuPk+xKts6qeRpJvTn51b502Pn0Ypji+MHBVUpNf39Ug3h3rPRbnNnrpGPtuFhVov7sns3jf1hVPfyiwBrygqyWg"
+    "uJwS2PKgHGwtCtK+FXlGUSKyVlzTYc8lVnilbgaMIOX0aZPaH4tpT2jnKPMETMdAi3dayu1EicjqV/1JSq15tN/c"
+    "fqkXqkHaynShe2d+6NRlwhVGNPUrR//U923noMx3X0rqVWPcdUkb5WIUmfqoJ72UDHsT6Uq+J+mGkbYz6V0MXrol"
+    "4G8OmQIDAQABAoIBABEm4gH3xCCX2dfAkZpCg+6EYCKXNqdpplvLhgqA9zygtRwlt89/qRc94pQeJWOaGp1XWqA4"
+    "tBaLPR9H2Vsdz4rrhI3BMRrHIKVSUHwsA2Xutz8whRTeixNRbYHoAjgo9J7v8LI6DCejMjNxQHD2qwZnUisJRAaD"
+    "9dOYwrZ5Y4/dzahyLXo7tOldVYR8yI0tHcrV7G805VaRkDBGFi8ygg2/Bg4taEbqNqI0Cb8Pj1f40GOuJ9GGsBty"
+    "S+lORGM8EmO/W8r3sXboibO1rVwi2avwl9Rg8wqoIFnFJSu8Ad/HPfETw8dTLlwU+OrG6IS1krDwJdVh6zsU85ep"
+    "EwzyoKkCgYEA2PlIaGWFbI+ZmWybBc3n9CkRULbgz7Rdy+EZs85FJcx5KmOLrZDmmutoHIb6O1pve6dyPrFYDSCv"
+    "ebkJy9BN4wC0BprqO9IOVuWc5YckGpo7F2FS+aZriAWnb9tHHyMZ5fKJVN3F6c3ViwV2PMigLdYTAbyyTjo4XQNt"
+    "egwnfjUCgYEA1Y1vdkvh1M59QFPIzxV+VBKPaB/6aVMqKjrY+qyCFb8IZTsmz1o5/Y1RV6c3Yih6yRYhFYkXsOAu"
+    "2I4sXZN8+tNDmiRhS/fBUCo3k32u3CwpCiJOJj1a5VZ8QnFTL/bQehf1DYO8T2p75K5m6ZGl3mQQZuJW862xbN0D"
+    "ebmKa1UCgYEAyhQyWfjjsV51Ii3CnD9P31k4ZUJOU2SbTz2RYKOmRzQPTWl1N+wSuwqw5pDYEduCpVoozzcA2Qku"
+    "JWIvO4IAaIHJKbWynpBfBpPH8wZQm+41RutACn/y+ra5YTaLIPbiMgYX3dDHeaBZWKd3ndkFRmtxPFbwgmc7A3Yj"
+    "yl3zklkCgYBAA2Z/Al4OiVsYNkVCdgHpN6sPHk7U1Z4VDJDQC3fvBtWAasvGahhp/bt9V92NKe8sadq+9tpIJdtF"
+    "BNEdt8FF+qAQC4my2PB0lEMWjh0lWINwyzm70rZ1eohC7m9uOEDj6FyHkY6YC6ZZtUGaEBO1Zy9Xd89yugUuSc3p"
+    "5gktBQKBgAYNX2YNPEqOsgcU7Z39nyGPfg7JmMuzq2l8wfUaaVmuHux8ESihvdf40AEY2+6aR1rQM0jUTmpEb8vS"
+    "QoX/Ukluk/j2cB+IUG164dpbrM4d0vO5jxJCu1PQKPJNdnZQzYUzxh5o8T2DbJLqznKBAsiLRx7MN1OGmJw51LEH"
+    "19SJ";
+
+static inline EVP_PKEY *known_rsa_key(const char *text)
+{
+    unsigned char der[sizeof(rsa_2048)];
+    const unsigned char *at = der;
+    int len = EVP_DecodeBlock(der, (const unsigned char *)text, (int)strlen(text));
+    return len <= 0 ? NULL : d2i_PrivateKey(EVP_PKEY_RSA, NULL, &at, len);
+}
 
 #endif

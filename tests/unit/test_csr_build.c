@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 
+#include "rsa_keys.h"
+
 #include "key/key.h"
 #include "wire/wire.h"
 
@@ -91,7 +93,10 @@ static void test_digests(void **state)
     };
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        EVP_PKEY *key = key_of(rows[i].algorithm);
+        if (getenv("ESTUARY_VALGRIND") != NULL && strcmp(rows[i].algorithm, "RSA-PSS") == 0)
+            continue; /* making it takes half a minute there */
+        const bool rsa = strcmp(rows[i].algorithm, "rsa:2048") == 0;
+        EVP_PKEY *key = rsa ? known_rsa_key(rsa_2048) : key_of(rows[i].algorithm);
         estuary_csr *csr = builder();
         assert_int_equal(estuary_csr_set_subject(csr, "CN=a", NULL), ESTUARY_OK);
         X509_REQ *request = sign(csr, key);

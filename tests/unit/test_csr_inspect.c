@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 
+#include "rsa_keys.h"
+
 #include "key/key.h"
 #include "wire/wire.h"
 
@@ -179,7 +181,7 @@ static void test_signature_is_weak(void **state)
 static void test_pss(void **state)
 {
     (void)state;
-    EVP_PKEY *key = key_of("rsa:2048");
+    EVP_PKEY *key = known_rsa_key(rsa_2048);
     for (int i = 0; i < 2; i++) {
         X509_REQ *request = request_with(key, EVP_sha256(), "CN=a", NULL);
         EVP_MD_CTX *context = EVP_MD_CTX_new();

@@ -39,9 +39,9 @@ static bool fits(const char *code, estuary_status category)
     static const struct {
         const char *prefix;
         estuary_status category;
-    } families[] = {{"cert.", ESTUARY_E_CERTIFICATE},
-                    {"csr.", ESTUARY_E_CERTIFICATE},
-                    {"pending.too-often", ESTUARY_E_SERVER}};
+    } families[] = {{"cert.", ESTUARY_E_CERTIFICATE},   {"csr.", ESTUARY_E_CERTIFICATE},
+                    {"revocation.", ESTUARY_E_REVOKED}, {"ocsp.", ESTUARY_E_REVOKED},
+                    {"crl.", ESTUARY_E_REVOKED},        {"pending.too-often", ESTUARY_E_SERVER}};
     for (size_t i = 0; i < COUNT_OF(families); i++) {
         if (strncmp(code, families[i].prefix, strlen(families[i].prefix)) == 0)
             return category == families[i].category;

@@ -34,6 +34,8 @@ static void test_kinds(void **state)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         EVP_PKEY *key = NULL;
         char name[64];
+        if (getenv("ESTUARY_VALGRIND") != NULL && strcmp(rows[i].name, "rsa:2048") == 0)
+            continue; /* takes half a minute there */
         if (estuary_key_generate(rows[i].algorithm, &key, NULL) != ESTUARY_OK)
             fail_msg("row %zu", i);
         assert_int_equal(estuary_key_algorithm(key, name, sizeof(name), NULL), ESTUARY_OK);

@@ -1,5 +1,6 @@
 /* The server's private key in every form RFC 7030 4.4.2 has, and in wrong ones (E9, RFC 5958, RFC 5652, RFC
  * 5083). */
+#include "rsa_keys.h"
 #include "small_keygen.h"
 
 #define KEK      "0123456789abcdef0123456789abcdef"
@@ -28,8 +29,8 @@ static int set_up(void **state)
     f->generated = EVP_EC_gen("P-256");
     f->ec = EVP_EC_gen("P-256");
     f->other_ec = EVP_EC_gen("P-256");
-    f->rsa = EVP_RSA_gen(2048);
-    f->other_rsa = EVP_RSA_gen(2048);
+    f->rsa = known_rsa_key(rsa_2048);
+    f->other_rsa = known_rsa_key(rsa_2048_other);
     f->ca = small_root(f->ca_key, "small root");
     f->rsa_cert = recipient(f, f->rsa, "rsa");
     f->ec_cert = recipient(f, f->ec, "ec");

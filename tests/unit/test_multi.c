@@ -165,6 +165,39 @@ static void cancelled(void **state)
     add(f, 2); /* never started, left to tear_down */
 }
 
+/* A client belongs to one multi, from the moment an operation is added to the end of its last one. */
+static void one_multi_for_each_client(void **state)
+{
+    struct fixture *f = *state;
+    estuary_multi *other = NULL;
+    estuary_anchors *anchors = NULL;
+    estuary_error *err = estuary_error_new();
+    assert_int_equal(estuary_multi_new(&other, NULL), ESTUARY_OK);
+    estuary_op *ops[] = {add(f, 0), add(f, 0)}; /* queued only */
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(estuary_multi_add(other, f->clients[0], ESTUARY_OP_CACERTS, NULL, NULL, NULL, err),
+                         ESTUARY_E_USAGE);
+        assert_string_equal(estuary_error_message(err),
+                            "an operation of this client is in another estuary_multi");
+        assert_int_equal(estuary_client_cacerts(f->clients[0], &anchors, err), ESTUARY_E_USAGE);
+        assert_string_equal(estuary_error_message(err), "an operation of this client is in an estuary_multi");
+        assert_int_equal(estuary_multi_count(other), 0);
+        estuary_op_cancel(ops[i]);
+    }
+    assert_int_equal(estuary_multi_add(other, f->clients[0], ESTUARY_OP_CACERTS, NULL, NULL, NULL, err),
+                     ESTUARY_OK);
+    assert_int_equal(estuary_multi_add(f->multi, f->clients[0], ESTUARY_OP_CACERTS, NULL, NULL, NULL, err),
+                     ESTUARY_E_USAGE);
+    estuary_multi_free(other); /* what it held is over, too */
+    assert_int_equal(estuary_client_cacerts(f->clients[0], &anchors, err), ESTUARY_E_NETWORK);
+    add(f, 0);
+    assert_int_equal(estuary_multi_run(f->multi, NULL), ESTUARY_OK);
+    expect_over(estuary_multi_next_done(f->multi), "cancelled");
+    expect_over(estuary_multi_next_done(f->multi), "cancelled");
+    expect_over(estuary_multi_next_done(f->multi), "network.connect");
+    estuary_error_free(err);
+}
+
 static estuary_client *silent;
 
 static void on_alarm(int number)
@@ -330,6 +363,7 @@ int main(void)
                                        CASE(at_most_so_many),
                                        CASE(one_client_one_operation_at_a_time),
                                        CASE(cancelled),
+                                       CASE(one_multi_for_each_client),
                                        CASE(run_waits_without_spinning),
                                        CASE(what_is_kept),
                                        CASE(callbacks_add_and_cancel),

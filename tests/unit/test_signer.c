@@ -1,5 +1,6 @@
 /* K6: an EVP_PKEY whose private half is a callback, in everything a key is used for. */
 #include "make_certs.h"
+#include "rsa_keys.h"
 #include "small_ca.h"
 
 #include "key/key.h"
@@ -134,7 +135,7 @@ static int set_up(void **s)
     st->err = estuary_error_new();
     st->ec = made_key("ec:P-256");
     st->ec384 = made_key("ec:P-384");
-    st->rsa = made_key("rsa:2048");
+    st->rsa = known_rsa_key(rsa_2048);
     st->ed25519 = made_key("ed25519");
     st->ed448 = made_key("ed448");
     *s = st;

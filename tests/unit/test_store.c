@@ -535,6 +535,41 @@ static void test_pending(void **state)
     assert_int_equal(entries(), 0);
 }
 
+/* A key that lives elsewhere is named beside the request, and a broken name is refused. */
+static void test_pending_key_uri(void **state)
+{
+    (void)state;
+    static const char uri[] = "pkcs11:token=t;object=k;type=private";
+    static const char *const broken[] = {"", "\n", "no newline", "two\nlines\n"};
+    char *named = NULL;
+    estuary_store *store = must_open();
+    assert_int_equal(estuary_store_pending_key_uri(store, &named, err), ESTUARY_OK);
+    assert_null(named);
+    assert_int_equal(estuary_store_set_key_uri(store, uri, err), ESTUARY_OK);
+    save(store, NULL);
+    assert_int_equal(mode_of("out.pending/key.uri"), 0600);
+    estuary_store_free(store);
+    store = must_open();
+    assert_int_equal(estuary_store_pending_key_uri(store, &named, err), ESTUARY_OK);
+    assert_string_equal(named, uri);
+    OPENSSL_free(named);
+    for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
+        FILE *file = fopen(under("out.pending/key.uri"), "we");
+        assert_true(fputs(broken[i], file) >= 0);
+        fclose(file);
+        assert_int_equal(estuary_store_pending_key_uri(store, &named, err), ESTUARY_E_CONFIG);
+        assert_string_equal(estuary_error_code(err), "config.pending-state");
+        assert_null(named);
+    }
+    save(store, new_pair.key); /* with its key: no name any more */
+    assert_int_equal(estuary_store_pending_key_uri(store, &named, err), ESTUARY_OK);
+    assert_null(named);
+    assert_int_equal(estuary_store_remove_pending(store, err), ESTUARY_OK);
+    estuary_store_free(store);
+    assert_int_equal(entries(), 0);
+    assert_int_equal(estuary_store_pending_key_uri(NULL, &named, err), ESTUARY_E_USAGE);
+}
+
 static void broken_pending(const char *name, const char *text)
 {
     uint8_t *bytes = NULL;
@@ -821,6 +856,7 @@ int main(void)
         TEST(test_pending_outlasts_power_once_sent),
         TEST(test_prepared_folders),
         TEST(test_pending),
+        TEST(test_pending_key_uri),
         TEST(test_pending_broken),
         TEST(test_pending_enrollment),
         TEST(test_killed_with_old),

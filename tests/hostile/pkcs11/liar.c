@@ -3,8 +3,10 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define EXPORTED __attribute__((visibility("default")))
 
@@ -12,11 +14,13 @@ static CK_FUNCTION_LIST *real, own;
 static lie now;
 static unsigned long calls, fail_from, fail_times, logins;
 static CK_RV fail_with;
+static size_t hole;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 EXPORTED liar_set_fn liar_set;
 EXPORTED liar_fail_fn liar_fail;
 EXPORTED liar_calls_fn liar_calls;
+EXPORTED liar_hole_fn liar_hole;
 EXPORTED liar_logins_fn liar_logins;
 EXPORTED CK_RV C_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR out);
 
@@ -49,6 +53,9 @@ static CK_RV gate(void)
     calls++;
     CK_RV rv = fail_from > 0 && calls >= fail_from && calls < fail_from + fail_times ? fail_with : CKR_OK;
     (void)pthread_mutex_unlock(&lock);
+    const struct timespec nap = {.tv_nsec = 5000000};
+    if (now == LIE_SLOW)
+        (void)nanosleep(&nap, NULL);
     return rv;
 }
 
@@ -230,6 +237,92 @@ static CK_RV destroy(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object)
     return real->C_DestroyObject(session, object);
 }
 
+static CK_RV generate_secret(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_ATTRIBUTE_PTR list,
+                             CK_ULONG n, CK_OBJECT_HANDLE_PTR out)
+{
+    GATE;
+    return real->C_GenerateKey(session, mechanism, list, n, out);
+}
+
+static CK_RV create(CK_SESSION_HANDLE session, CK_ATTRIBUTE_PTR list, CK_ULONG n, CK_OBJECT_HANDLE_PTR out)
+{
+    GATE;
+    return real->C_CreateObject(session, list, n, out);
+}
+
+static CK_RV wrap(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_HANDLE by,
+                  CK_OBJECT_HANDLE key, CK_BYTE_PTR out, CK_ULONG_PTR len)
+{
+    GATE;
+    CK_RV rv = real->C_WrapKey(session, mechanism, by, key, out, len);
+    if (rv == CKR_OK && now == LIE_WRAP_LENGTH)
+        *len = 1000000;
+    if (rv == CKR_OK && now == LIE_WRAP_EMPTY)
+        *len = 0;
+    return rv;
+}
+
+static CK_RV unwrap(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_HANDLE by,
+                    CK_BYTE_PTR in, CK_ULONG in_len, CK_ATTRIBUTE_PTR list, CK_ULONG n,
+                    CK_OBJECT_HANDLE_PTR out)
+{
+    GATE;
+    return real->C_UnwrapKey(session, mechanism, by, in, in_len, list, n, out);
+}
+
+static CK_RV encrypt_init(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_HANDLE key)
+{
+    GATE;
+    return real->C_EncryptInit(session, mechanism, key);
+}
+
+static CK_RV encrypt(CK_SESSION_HANDLE session, CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR out,
+                     CK_ULONG_PTR len)
+{
+    GATE;
+    CK_RV rv = real->C_Encrypt(session, in, in_len, out, len);
+    if (rv == CKR_OK && now == LIE_ENCRYPT_LENGTH)
+        *len = 1000000;
+    if (rv == CKR_OK && now == LIE_ENCRYPT_SHORT)
+        *len = in_len;
+    return rv;
+}
+
+static const size_t functions[] = {offsetof(CK_FUNCTION_LIST, C_Initialize),
+                                   offsetof(CK_FUNCTION_LIST, C_Finalize),
+                                   offsetof(CK_FUNCTION_LIST, C_GetInfo),
+                                   offsetof(CK_FUNCTION_LIST, C_GetSlotList),
+                                   offsetof(CK_FUNCTION_LIST, C_GetSlotInfo),
+                                   offsetof(CK_FUNCTION_LIST, C_GetTokenInfo),
+                                   offsetof(CK_FUNCTION_LIST, C_OpenSession),
+                                   offsetof(CK_FUNCTION_LIST, C_CloseSession),
+                                   offsetof(CK_FUNCTION_LIST, C_Login),
+                                   offsetof(CK_FUNCTION_LIST, C_Logout),
+                                   offsetof(CK_FUNCTION_LIST, C_FindObjectsInit),
+                                   offsetof(CK_FUNCTION_LIST, C_FindObjects),
+                                   offsetof(CK_FUNCTION_LIST, C_FindObjectsFinal),
+                                   offsetof(CK_FUNCTION_LIST, C_GetAttributeValue),
+                                   offsetof(CK_FUNCTION_LIST, C_SignInit),
+                                   offsetof(CK_FUNCTION_LIST, C_Sign),
+                                   offsetof(CK_FUNCTION_LIST, C_DecryptInit),
+                                   offsetof(CK_FUNCTION_LIST, C_Decrypt),
+                                   offsetof(CK_FUNCTION_LIST, C_DeriveKey),
+                                   offsetof(CK_FUNCTION_LIST, C_GenerateKeyPair),
+                                   offsetof(CK_FUNCTION_LIST, C_GenerateKey),
+                                   offsetof(CK_FUNCTION_LIST, C_CreateObject),
+                                   offsetof(CK_FUNCTION_LIST, C_DestroyObject),
+                                   offsetof(CK_FUNCTION_LIST, C_WrapKey),
+                                   offsetof(CK_FUNCTION_LIST, C_UnwrapKey),
+                                   offsetof(CK_FUNCTION_LIST, C_EncryptInit),
+                                   offsetof(CK_FUNCTION_LIST, C_Encrypt),
+                                   offsetof(CK_FUNCTION_LIST, C_CloseAllSessions)};
+
+bool liar_hole(size_t n)
+{
+    hole = n;
+    return n <= sizeof(functions) / sizeof(functions[0]);
+}
+
 static bool find_real(void)
 {
     const char *path = getenv("LIAR_TARGET");
@@ -264,8 +357,14 @@ CK_RV C_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR out)
     own.C_DeriveKey = derive;
     own.C_GenerateKeyPair = generate;
     own.C_DestroyObject = destroy;
-    if (getenv("LIAR_HOLES") != NULL)
-        own.C_GetSlotList = NULL;
+    own.C_GenerateKey = generate_secret;
+    own.C_CreateObject = create;
+    own.C_WrapKey = wrap;
+    own.C_UnwrapKey = unwrap;
+    own.C_EncryptInit = encrypt_init;
+    own.C_Encrypt = encrypt;
+    if (hole > 0 && hole <= sizeof(functions) / sizeof(functions[0]))
+        memset((char *)&own + functions[hole - 1], 0, sizeof(own.C_GetInfo));
     *out = &own;
     return CKR_OK;
 }

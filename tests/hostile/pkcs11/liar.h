@@ -3,6 +3,7 @@
 #define TEST_LIAR_H
 
 #include <p11-kit/pkcs11.h>
+#include <stdbool.h>
 
 /* One lie at a time; the names are the test's rows. */
 typedef enum lie {
@@ -25,6 +26,11 @@ typedef enum lie {
     LIE_FINAL_TRY,         /* flags say one try is left */
     LIE_COUNT_LOW,         /* flags say a wrong PIN was seen */
     LIE_ALWAYS_AUTHENTICATE,
+    LIE_WRAP_LENGTH,    /* a wrapped key longer than the buffer */
+    LIE_WRAP_EMPTY,     /* none at all */
+    LIE_ENCRYPT_LENGTH, /* more ciphertext than the buffer holds */
+    LIE_ENCRYPT_SHORT,  /* a ciphertext without its tag */
+    LIE_SLOW,           /* each call takes its time */
     LIE_COUNT
 } lie;
 
@@ -33,6 +39,9 @@ typedef void liar_set_fn(lie what);
 /* The n-th call from now on (1 is the next) returns rv instead of being made, and so do `times - 1` after it.
  */
 typedef void liar_fail_fn(unsigned long n, unsigned long times, CK_RV rv);
+/* The n-th of the functions a client calls (see liar.c) is NULL in the table given out next; false: there are
+ * fewer. 0: none is. */
+typedef bool liar_hole_fn(size_t n);
 typedef unsigned long liar_calls_fn(void);  /* since liar_fail_fn */
 typedef unsigned long liar_logins_fn(void); /* C_Login calls that reached the real module */
 

@@ -15,13 +15,14 @@ static const char *module; /* the liar's path */
 static liar_set_fn *liar_set;
 static liar_fail_fn *liar_fail;
 static liar_calls_fn *liar_calls;
+static liar_hole_fn *liar_hole;
 static liar_logins_fn *liar_logins;
 
 typedef struct state {
     estuary_error *err;
     estuary_secret *pin;
     bool there;
-    char ec[512], rsa[512], fresh[512];
+    char ec[512], rsa[512], fresh[512], kek[512];
 } state;
 
 #define REQUIRED(s)                                                                                          \
@@ -59,9 +60,12 @@ static int set_up(void **s)
     take_symbol(library, "liar_fail", &liar_fail);
     take_symbol(library, "liar_calls", &liar_calls);
     take_symbol(library, "liar_logins", &liar_logins);
+    take_symbol(library, "liar_hole", &liar_hole);
     name_key(st->ec, "ec");
     name_key(st->rsa, "rsa");
     name_key(st->fresh, "fresh");
+    name_key(st->kek, "kek");
+    assert_ok(estuary_token_generate_secret(NULL, st->kek, st->pin, st->err), st->err);
     assert_ok(estuary_token_generate("ec:P-256", st->ec, st->pin, &key, st->err), st->err);
     EVP_PKEY_free(key);
     assert_ok(estuary_token_generate("rsa:2048", st->rsa, st->pin, &key, st->err), st->err);
@@ -85,6 +89,7 @@ static int be_honest(void **s)
     if (liar_set != NULL) {
         liar_set(LIE_NONE);
         liar_fail(0, 0, CKR_OK);
+        (void)liar_hole(0);
     }
     return 0;
 }
@@ -214,6 +219,143 @@ static void test_unprotected_keys_are_destroyed(void **s)
     }
 }
 
+/* Everything of token.h once; the statuses of what cannot work with these keys (wrapping) count, too. */
+static unsigned long calls_made; /* by use_all() */
+
+static estuary_status use_all(state *st)
+{
+    static const uint8_t text[] = "text";
+    uint8_t *out = NULL, *plain = NULL;
+    size_t len = 0, plain_len = 0;
+    EVP_PKEY *key = NULL;
+    char *uri = NULL;
+    estuary_token *token = NULL;
+    estuary_status status = open_and_sign(st->rsa, st->pin, st->err);
+    if (status == ESTUARY_OK)
+        status = estuary_token_encrypt(st->kek, ESTUARY_CIPHER_AES_GCM, st->pin, text, sizeof(text), &out,
+                                       &len, st->err);
+    if (status == ESTUARY_OK)
+        status = estuary_token_decrypt(st->kek, ESTUARY_CIPHER_AES_GCM, st->pin, out, len, &plain, &plain_len,
+                                       st->err);
+    if (status == ESTUARY_OK)
+        status = estuary_key_create_next("ec:P-256", st->ec, st->pin, &uri, &key, st->err);
+    if (status == ESTUARY_OK)
+        status = estuary_token_open(st->ec, st->pin, &token, st->err);
+    estuary_token_free(token);
+    EVP_PKEY_free(key);
+    OPENSSL_free(out);
+    OPENSSL_free(plain);
+    calls_made = liar_calls();
+    if (uri != NULL) {
+        liar_fail(0, 0, CKR_OK);
+        estuary_status gone = estuary_token_delete(uri, st->pin, st->err);
+        status = status == ESTUARY_OK ? gone : status;
+    }
+    OPENSSL_free(uri);
+    return status;
+}
+
+/* A module without one of its functions: an error, and a call through NULL never. */
+static void test_holes(void **s)
+{
+    state *st = *s;
+    REQUIRED(st);
+    size_t failed = 0;
+    for (size_t n = 1; liar_hole(n); n++) {
+        estuary_status status = use_all(st);
+        failed += status != ESTUARY_OK;
+        assert_true(status == ESTUARY_OK || status == ESTUARY_E_KEY || status == ESTUARY_E_CONFIG);
+        (void)liar_hole(0);
+    }
+    assert_true(failed >= 18);
+    assert_ok(use_all(st), st->err);
+}
+
+/* Wrapping and encrypting: a length that cannot be is an error; so is each call that fails. */
+static void test_lies_in_wrapping(void **s)
+{
+    state *st = *s;
+    REQUIRED(st);
+    static const struct {
+        lie lie;
+        bool encrypts;
+    } rows[] = {{LIE_WRAP_LENGTH, false},
+                {LIE_WRAP_EMPTY, false},
+                {LIE_ENCRYPT_LENGTH, true},
+                {LIE_ENCRYPT_SHORT, true}};
+    static const uint8_t text[] = "text";
+    char *const argv[] = {"pkcs11-tool", "--module",  SOFTHSM_MODULE, "--token-label", "estuary", "--login",
+                          "--pin",       SOFTHSM_PIN, "--keygen",     "--key-type",    "aes:32",  "--label",
+                          "out",         "--id",      "aa",           "--extractable", NULL};
+    char out_uri[512];
+    uint8_t *out = NULL;
+    size_t len = 0;
+    name_key(out_uri, "out");
+    assert_true(softhsm_run(argv));
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        liar_set(rows[i].lie);
+        estuary_status status =
+            rows[i].encrypts
+                ? estuary_token_encrypt(st->kek, ESTUARY_CIPHER_AES_GCM, st->pin, text, sizeof(text), &out,
+                                        &len, st->err)
+                : estuary_token_wrap(st->kek, ESTUARY_WRAP_AES, out_uri, st->pin, &out, &len, st->err);
+        assert_failed(status, st->err, "key.token");
+        assert_null(out);
+    }
+    liar_set(LIE_EXTRACTABLE);
+    assert_failed(estuary_token_generate_secret(NULL, st->fresh, st->pin, st->err), st->err,
+                  "key.not-protected");
+    liar_set(LIE_NONE);
+    assert_ok(estuary_token_wrap(st->kek, ESTUARY_WRAP_AES, out_uri, st->pin, &out, &len, st->err), st->err);
+    liar_set(LIE_NOT_SENSITIVE);
+    assert_failed(
+        estuary_token_unwrap(st->kek, ESTUARY_WRAP_AES, out, len, st->fresh, NULL, st->pin, st->err), st->err,
+        "key.not-protected");
+    liar_set(LIE_NONE);
+    unsigned long n = 0;
+    do {
+        char label[16], uri[512];
+        snprintf(label, sizeof(label), "fresh-%lu", n);
+        name_key(uri, label);
+        liar_fail(++n, 1, CKR_DEVICE_REMOVED);
+        estuary_status status =
+            estuary_token_unwrap(st->kek, ESTUARY_WRAP_AES, out, len, uri, NULL, st->pin, st->err);
+        bool reached = liar_calls() >= n;
+        liar_fail(0, 0, CKR_OK);
+        assert_true(status == ESTUARY_OK || status == ESTUARY_E_KEY);
+        if (status == ESTUARY_OK && !reached)
+            break;
+    } while (n < 100);
+    assert_true(n > 10 && n < 100);
+    OPENSSL_free(out);
+}
+
+/* Each call of all the others fails in turn. */
+static void test_each_call_of_all(void **s)
+{
+    state *st = *s;
+    REQUIRED(st);
+    unsigned long n = 0, reached = 0;
+    do {
+        liar_fail(++n, 1, CKR_FUNCTION_FAILED);
+        estuary_status status = use_all(st);
+        reached = calls_made;
+        liar_fail(0, 0, CKR_OK);
+        assert_true(status == ESTUARY_OK || status == ESTUARY_E_KEY);
+        if (status == ESTUARY_OK && reached < n)
+            break;
+    } while (n < 400);
+    assert_true(n > 60 && n < 400);
+}
+
+static void test_slow(void **s)
+{
+    state *st = *s;
+    REQUIRED(st);
+    liar_set(LIE_SLOW);
+    assert_ok(open_and_sign(st->ec, st->pin, st->err), st->err);
+}
+
 /* A reset in the middle: this call fails with category key, the next one works (handles are found anew). */
 static void test_resets(void **s)
 {
@@ -298,6 +440,10 @@ int main(int argc, char **argv)
         cmocka_unit_test_teardown(test_lies_in_use, be_honest),
         cmocka_unit_test_teardown(test_unprotected_keys_are_destroyed, be_honest),
         cmocka_unit_test_teardown(test_resets, be_honest),
+        cmocka_unit_test_teardown(test_holes, be_honest),
+        cmocka_unit_test_teardown(test_lies_in_wrapping, be_honest),
+        cmocka_unit_test_teardown(test_each_call_of_all, be_honest),
+        cmocka_unit_test_teardown(test_slow, be_honest),
         cmocka_unit_test_teardown(test_each_call_fails, be_honest),
         cmocka_unit_test_teardown(test_a_wrong_pin_is_tried_once, be_honest),
         cmocka_unit_test_teardown(test_always_authenticate, be_honest),

@@ -30,6 +30,14 @@ bool inject_openssl_fails(const char *name);
     {                                                                                                        \
         return inject_openssl_fails(#name) ? (word)-1 : __real_##name(ARGUMENTS);                            \
     }
+/* Where any negative number says "different", and -2 that it could not be told. */
+#define CALL_COMPARE(name)                                                                                   \
+    word __real_##name(PARAMETERS);                                                                          \
+    word __wrap_##name(PARAMETERS);                                                                          \
+    word __wrap_##name(PARAMETERS)                                                                           \
+    {                                                                                                        \
+        return inject_openssl_fails(#name) ? (word)-2 : __real_##name(ARGUMENTS);                            \
+    }
 /* The third argument tells "broken" (0) from "absent" (-1). */
 #define CALL_CRITICAL(name)                                                                                  \
     word __real_##name(PARAMETERS);                                                                          \
