@@ -67,7 +67,7 @@ void est_crl_cache_free(est_crl_cache *cache)
 {
     if (cache == NULL)
         return;
-    for (size_t i = 0; i < cache->count; i++)
+    for (size_t i = 0; cache->kept != NULL && i < cache->count; i++)
         est_crl_cached_clear(&cache->kept[i]);
     est_free(cache->kept);
     (void)pthread_mutex_destroy(&cache->lock);
