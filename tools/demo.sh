@@ -71,6 +71,7 @@ run_demo() {
     trap 'exit 130' INT
     trap 'exit 143' TERM
     demo=$(mktemp -d "${TMPDIR:-/tmp}/estuary-demo-XXXXXX")
+    export XDG_CACHE_HOME=$demo/cache # what is kept of revocation stays in the folder, too
 
     step "1. Build"
     build_plain
@@ -135,19 +136,19 @@ run_demo() {
     step "10. Is it revoked? By OCSP and by CRL"
     attempt 0 "OCSP does not say that the new certificate is good" \
         "$est" revocation "$demo/device/cert.pem" --issuer "$demo/device/chain.pem" --method ocsp --policy hard \
-        --cache "$demo/cache"
+        --cache "$demo/cache/new"
     attempt 0 "the CRL does not say that the new certificate is good" \
         "$est" revocation "$demo/device/cert.pem" --issuer "$demo/device/chain.pem" --method crl --policy hard \
-        --cache "$demo/cache"
+        --cache "$demo/cache/new"
     proved "good twice: a response and a list, both signed, fresh and about this certificate"
 
     step "11. The old certificate is revoked, and that is seen"
     attempt 0 "the lab could not revoke the old certificate" \
         build/estuary-lab --dir "$demo/lab" revoke "${first_serial#serial=}" --reason superseded
     attempt 10 "OCSP does not show that the old certificate is revoked" \
-        "$est" revocation "$demo/old.pem" --issuer "$demo/device/chain.pem" --method ocsp --cache "$demo/cache2"
+        "$est" revocation "$demo/old.pem" --issuer "$demo/device/chain.pem" --method ocsp --cache "$demo/cache/old"
     attempt 10 "the CRL does not show that the old certificate is revoked" \
-        "$est" revocation "$demo/old.pem" --issuer "$demo/device/chain.pem" --method crl --cache "$demo/cache2"
+        "$est" revocation "$demo/old.pem" --issuer "$demo/device/chain.pem" --method crl --cache "$demo/cache/old"
     proved "exit code 10 twice, with time and reason"
 
     rm -f "$demo/last.out" "$demo/lab.ready"

@@ -196,6 +196,9 @@ static void format_text(char *out, size_t size, const char *fmt, va_list args)
 
 static estuary_status set(estuary_error *err, est_code code, const char *fmt, va_list args)
 {
+    /* what est_error_code_of() says of an error object that could not be made: no failure reads as success */
+    if (code == EST_OK_CODE)
+        code = EST_MEMORY;
     if (err != NULL) {
         estuary_error_clear(err);
         err->code = code;

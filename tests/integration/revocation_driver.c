@@ -307,8 +307,6 @@ static void do_word(const char *name, const char *value)
         printf("%s %llu\n", value, (unsigned long long)estuary_metrics_get(metrics, value));
     else if (strcmp(name, "list") == 0)
         must(estuary_revocation_cache_list(checker, list_entry, NULL, error), "list");
-    else if (strcmp(name, "pause") == 0)
-        printf("pause\n"), fflush(stdout), (void)getchar();
     else if (strcmp(name, "user") == 0)
         user = value;
     else if (strcmp(name, "secret") == 0)

@@ -104,6 +104,17 @@ static void the_sentence_stands_in_when_there_is_no_format(void **state)
     estuary_error_free(err);
 }
 
+/* A refusal must survive an error object that could not be made. */
+static void a_failure_without_a_code_is_none_the_less_one(void **state)
+{
+    (void)state;
+    estuary_error *err = estuary_error_new();
+    assert_int_equal(est_fail(NULL, est_error_code_of(NULL), NULL), ESTUARY_E_MEMORY);
+    assert_int_equal(est_fail(err, EST_OK_CODE, "%s", "text"), ESTUARY_E_MEMORY);
+    assert_string_equal(estuary_error_code(err), "memory.exhausted");
+    estuary_error_free(err);
+}
+
 static void a_new_failure_forgets_the_last_one(void **state)
 {
     (void)state;
@@ -260,6 +271,7 @@ int main(void)
         cmocka_unit_test(a_code_begins_with_its_category),
         cmocka_unit_test(the_exit_code_follows_from_the_category),
         cmocka_unit_test(the_sentence_stands_in_when_there_is_no_format),
+        cmocka_unit_test(a_failure_without_a_code_is_none_the_less_one),
         cmocka_unit_test(a_new_failure_forgets_the_last_one),
         cmocka_unit_test(hostile_bytes_never_reach_the_message),
         cmocka_unit_test(a_long_message_is_cut),
