@@ -327,8 +327,8 @@ static void urls_that_are_not_followed(void **state)
         "http://crl.example/\r\nHost: other",
         "http://crl.example/\x7f",
         "http://crl.\xc3\xa9xample/",
-        "http://169\xe3\x80\x82"
-        "254.1.1/",
+        ("http://169\xe3\x80\x82"
+         "254.1.1/"),
         /* RFC 3927, in every way in which it can be written */
         "http://169.254.0.0/",
         "http://169.254.169.254/latest/meta-data/",
