@@ -98,8 +98,7 @@ cleanup:
     return result;
 }
 
-/* --- what was found
- * ----------------------------------------------------------------------------------------- */
+/* --- what was found --- */
 
 static void put_instant(json_t *to, const char *name, time_t at)
 {

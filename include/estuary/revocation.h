@@ -135,7 +135,9 @@ ESTUARY_EXPORT estuary_status estuary_revocation_set_metrics(estuary_revocation 
 /* The time to judge by; 0 means now. Nothing is stored in the cache then, and nothing taken from it. */
 ESTUARY_EXPORT estuary_status estuary_revocation_set_time(estuary_revocation *checker, time_t at,
                                                           estuary_error *err);
-/* What signers other than the issuer given must chain to, and https:// servers of evidence (default: system).
+/*
+ * What signers of CRLs other than the issuer given must chain to (without: only those that the issuer's own
+ * key vouches for count), and https:// servers of evidence (without: the system's store).
  */
 ESTUARY_EXPORT estuary_status estuary_revocation_set_anchors(estuary_revocation *checker,
                                                              const estuary_anchors *anchors,
@@ -160,7 +162,8 @@ ESTUARY_EXPORT estuary_status estuary_revocation_add_ocsp_response(estuary_revoc
  * Is `certificate` revoked? `issuer` must have signed it (cert.not-signed-by-issuer, ESTUARY_E_CERTIFICATE,
  * before any evidence is looked at) and must be trusted by the caller: the URLs in the certificate are
  * followed. ESTUARY_OK with a verdict, whatever it says; an error only when the looking failed (memory,
- * usage, cancelled). Any verified "revoked" wins over any "good". The caller frees *out.
+ * usage, cancelled, a CRL file given by hand that cannot be read: ESTUARY_E_IO). Any verified "revoked" wins
+ * over any "good". The caller frees *out.
  */
 ESTUARY_EXPORT estuary_status estuary_revocation_check(estuary_revocation *checker, X509 *certificate,
                                                        X509 *issuer, estuary_verdict **out,

@@ -159,8 +159,7 @@ estuary_status est_evidence_check_chain(void *arg, const STACK_OF(X509) *chain, 
     return status == ESTUARY_OK ? look(client, chain, staple, len, err) : status;
 }
 
-/* --- between two attempts
- * ------------------------------------------------------------------------------------- */
+/* --- between two attempts --- */
 
 bool est_evidence_is_wanted(const estuary_client *client, const estuary_error *err)
 {
@@ -202,8 +201,7 @@ void est_evidence_stop(estuary_client *client)
     client->evidence.job = NULL;
 }
 
-/* --- what was issued
- * ---------------------------------------------------------------------------------------- */
+/* --- what was issued --- */
 
 static bool names_a_source(const X509 *certificate)
 {

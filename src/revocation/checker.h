@@ -108,7 +108,6 @@ estuary_status est_crl_cache_commit(est_crl_cache *cache, const char *name, cons
                                     estuary_error *err);
 /* 304: it was asked for now. */
 void est_crl_cache_touch(est_crl_cache *cache, const char *url, time_t now);
-void est_crl_cache_remove(est_crl_cache *cache, const char *url);
 estuary_status est_crl_cache_list(est_crl_cache *cache, estuary_cache_fn *fn, void *arg, estuary_error *err);
 estuary_status est_crl_cache_clear(est_crl_cache *cache, size_t *removed, estuary_error *err);
 

@@ -488,22 +488,6 @@ void est_crl_cache_touch(est_crl_cache *cache, const char *url, time_t now)
     unlock_cache(cache);
 }
 
-void est_crl_cache_remove(est_crl_cache *cache, const char *url)
-{
-    char name[68] = "";
-    if (cache->folder >= 0) {
-        if (name_of(url, name))
-            remove_files(cache, name);
-        return;
-    }
-    if (pthread_mutex_lock(&cache->lock) != 0)
-        return;
-    est_crl_cached *kept = find_kept(cache, url);
-    if (kept != NULL)
-        forget_kept(cache, kept);
-    (void)pthread_mutex_unlock(&cache->lock);
-}
-
 /* --- for people ----------------------------------------------------------------------------------------- */
 
 struct listing {

@@ -54,8 +54,7 @@ static estuary_status read_cached(const estuary_revocation *checker, const est_q
                            out, err);
 }
 
-/* --- its index: made when a CRL is used again, and only where reading it costs something -----------------
- */
+/* --- its index: made when a CRL is used again, and only where reading it costs something --- */
 
 #define INDEX_FROM   (64 * 1024)
 #define INDEX_SUFFIX ".crl.index"
@@ -146,8 +145,7 @@ estuary_status est_crl_from_cache(estuary_revocation *checker, const est_questio
     return status;
 }
 
-/* --- the download ----------------------------------------------------------------------------------------
- */
+/* --- the download --- */
 
 static estuary_status begin_file(est_crl_fetch *fetch, estuary_error *err)
 {

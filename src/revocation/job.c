@@ -6,8 +6,7 @@
 
 #define DEPTH_MAX 3
 
-/* --- one verdict ------------------------------------------------------------------------------------------
- */
+/* --- one verdict --- */
 
 est_job_step est_job_fail(est_revocation_job *job, estuary_status status)
 {
@@ -121,8 +120,7 @@ static est_job_step check_pairs(est_revocation_job *job)
     return job->step; /* on_child_done() moves it, perhaps it has already */
 }
 
-/* --- one certificate
- * ---------------------------------------------------------------------------------------- */
+/* --- one certificate --- */
 
 static int last_index(const est_revocation_job *job)
 {
@@ -274,8 +272,7 @@ static est_job_step take(est_revocation_job *job)
     }
 }
 
-/* --- the job
- * ------------------------------------------------------------------------------------------------ */
+/* --- the job --- */
 
 void est_job_go_on(est_revocation_job *job)
 {

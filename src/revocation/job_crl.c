@@ -32,8 +32,7 @@ void est_crl_work_clear(est_crl_work *work)
     *work = (est_crl_work){0};
 }
 
-/* --- where to look
- * ------------------------------------------------------------------------------------------ */
+/* --- where to look --- */
 
 static bool add_place(est_crl_work *work, const DIST_POINT *dp, const char *url)
 {
@@ -83,8 +82,7 @@ static estuary_status find_places(est_revocation_job *job, estuary_error *err)
     return ESTUARY_OK;
 }
 
-/* --- judging
- * -------------------------------------------------------------------------------------------------- */
+/* --- judging --- */
 
 static void note_unknown(est_revocation_job *job, const char *origin, const estuary_error *err)
 {
@@ -197,8 +195,7 @@ static est_job_step propose(est_revocation_job *job, est_job_step after)
     return est_job_propose(job, &pairs, after);
 }
 
-/* --- at hand
- * ---------------------------------------------------------------------------------------------------- */
+/* --- at hand --- */
 
 static bool add_given_delta(est_crl_work *work, est_crl *delta, size_t max)
 {
@@ -323,8 +320,7 @@ est_job_step est_job_local_crl(est_revocation_job *job)
     return status == ESTUARY_OK ? propose(job, EST_JOB_LOCAL_END) : est_job_fail(job, status);
 }
 
-/* --- the network
- * ------------------------------------------------------------------------------------------------ */
+/* --- the network --- */
 
 est_job_step est_job_begin_crl(est_revocation_job *job)
 {

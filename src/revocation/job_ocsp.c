@@ -85,8 +85,7 @@ est_job_step est_job_local_ocsp(est_revocation_job *job)
     return EST_JOB_LOCAL_CRL;
 }
 
-/* --- the network
- * -------------------------------------------------------------------------------------------- */
+/* --- the network --- */
 
 est_job_step est_job_begin_ocsp(est_revocation_job *job)
 {

@@ -19,8 +19,7 @@ struct est_ocsp_cache {
     int folder; /* lent; -1: none */
 };
 
-/* --- the key ----------------------------------------------------------------------------------------------
- */
+/* --- the key --- */
 
 static bool add_part(EVP_MD_CTX *ctx, const void *bytes, size_t len)
 {
@@ -56,8 +55,7 @@ static bool key_of(const est_question *question, uint8_t key[EST_OCSP_KEY_SIZE])
     return done;
 }
 
-/* --- from verdicts to entries ------------------------------------------------------------------------------
- */
+/* --- from verdicts to entries --- */
 
 /* false when memory is short; then there is nothing to clear. */
 static bool make_entry(const uint8_t *key, const est_question *question, const estuary_verdict *verdict,
@@ -83,8 +81,7 @@ static bool make_entry(const uint8_t *key, const est_question *question, const e
     return false;
 }
 
-/* --- from the folder ---------------------------------------------------------------------------------------
- */
+/* --- from the folder --- */
 
 /*
  * Judges what was stored. When it does not count by today's clock it is judged once more by the time it was
@@ -158,8 +155,7 @@ cleanup:
     return done;
 }
 
-/* --- looking up --------------------------------------------------------------------------------------------
- */
+/* --- looking up --- */
 
 static bool recall(est_ocsp_cache *cache, const uint8_t *key, const est_question *question,
                    estuary_verdict *verdict)
@@ -217,8 +213,7 @@ bool est_ocsp_cache_knows(est_ocsp_cache *cache, const est_question *question)
     return known;
 }
 
-/* --- keeping -----------------------------------------------------------------------------------------------
- */
+/* --- keeping --- */
 
 static bool memory_allows(est_ocsp_cache *cache, const est_ocsp_entry *entry)
 {
@@ -319,8 +314,7 @@ void est_ocsp_cache_put(est_ocsp_cache *cache, const est_question *question, con
     }
 }
 
-/* --- listing and clearing ----------------------------------------------------------------------------------
- */
+/* --- listing and clearing --- */
 
 static void free_copies(est_ocsp_entry *copies, size_t count)
 {
@@ -339,7 +333,7 @@ static bool copy_entry(const est_ocsp_entry *from, est_ocsp_entry *to)
 }
 
 /* What is in memory, the newest first; `until` 0: all of it, else what is good and ends before. */
-static estuary_status copy_memory(est_ocsp_cache *cache, time_t until, est_ocsp_entry **out, size_t *count,
+static estuary_status copy_memory(est_ocsp_cache *cache, est_ocsp_entry **out, size_t *count,
                                   estuary_error *err)
 {
     const est_ocsp_entry *one = NULL;
@@ -347,12 +341,8 @@ static estuary_status copy_memory(est_ocsp_cache *cache, time_t until, est_ocsp_
     size_t n = 0;
     pthread_mutex_lock(&cache->lock);
     est_ocsp_entry *copies = est_alloc((est_ocsp_memory_count(cache->memory) + 1) * sizeof(est_ocsp_entry));
-    while (copies != NULL && done && (one = est_ocsp_memory_next(cache->memory, one)) != NULL) {
-        bool due =
-            one->status == ESTUARY_REVOCATION_GOOD && one->next_update != 0 && one->next_update < until;
-        if (until == 0 || due)
-            done = copy_entry(one, &copies[n++]);
-    }
+    while (copies != NULL && done && (one = est_ocsp_memory_next(cache->memory, one)) != NULL)
+        done = copy_entry(one, &copies[n++]);
     pthread_mutex_unlock(&cache->lock);
     *out = copies;
     *count = n;
@@ -371,7 +361,7 @@ estuary_status est_ocsp_cache_list(est_ocsp_cache *cache, estuary_cache_fn *fn, 
     char serial[160];
     if (cache->folder >= 0)
         return est_ocsp_folder_list(cache->folder, fn, arg, err);
-    estuary_status status = copy_memory(cache, 0, &copies, &count, err);
+    estuary_status status = copy_memory(cache, &copies, &count, err);
     for (size_t i = 0; i < count; i++) {
         est_ocsp_serial_text(copies[i].certificate, serial, sizeof(serial));
         fn(arg, &(estuary_cache_entry){.kind = ESTUARY_REVOCATION_OCSP,
@@ -401,44 +391,7 @@ estuary_status est_ocsp_cache_clear(est_ocsp_cache *cache, size_t *removed, estu
     return status;
 }
 
-/* --- refreshing ahead --------------------------------------------------------------------------------------
- */
-
-estuary_status est_ocsp_cache_due(est_ocsp_cache *cache, time_t until, est_ocsp_due **out, size_t *count,
-                                  estuary_error *err)
-{
-    est_ocsp_entry *copies = NULL;
-    *out = NULL;
-    *count = 0;
-    estuary_status status = copy_memory(cache, until, &copies, count, err);
-    if (status != ESTUARY_OK)
-        return status;
-    est_ocsp_due *due = est_alloc((*count + 1) * sizeof(*due));
-    for (size_t i = 0; due != NULL && i < *count; i++) {
-        due[i] = (est_ocsp_due){copies[i].certificate, copies[i].issuer, copies[i].url};
-        copies[i].certificate = copies[i].issuer = NULL;
-        copies[i].url = NULL;
-    }
-    free_copies(copies, *count);
-    *out = due;
-    if (due != NULL)
-        return ESTUARY_OK;
-    *count = 0;
-    return est_fail_memory(err);
-}
-
-void est_ocsp_due_free(est_ocsp_due *due, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        X509_free(due[i].certificate);
-        X509_free(due[i].issuer);
-        est_free(due[i].url);
-    }
-    est_free(due);
-}
-
-/* --- life --------------------------------------------------------------------------------------------------
- */
+/* --- life --- */
 
 estuary_status est_ocsp_cache_new(int64_t max_entries, est_ocsp_cache **out, estuary_error *err)
 {

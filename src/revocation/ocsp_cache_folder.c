@@ -28,8 +28,7 @@
 #define NAME_CHARS ((size_t)EST_OCSP_KEY_SIZE * 2 + sizeof(SUFFIX) - 1)
 #define LEFT_OVER  3600 /* seconds; a temporary file that old is nobody's any more */
 
-/* --- names ------------------------------------------------------------------------------------------------
- */
+/* --- names --- */
 
 static void name_of(const uint8_t *key, char name[NAME_SIZE])
 {
@@ -61,8 +60,7 @@ void est_ocsp_serial_text(const X509 *certificate, char *out, size_t size)
     BN_free(number);
 }
 
-/* --- the head ---------------------------------------------------------------------------------------------
- */
+/* --- the head --- */
 
 static int write_head(const est_ocsp_entry *entry, char head[HEAD_MAX])
 {
@@ -119,8 +117,7 @@ static bool read_head(est_ocsp_file *out, size_t len)
     return true;
 }
 
-/* --- reading ----------------------------------------------------------------------------------------------
- */
+/* --- reading --- */
 
 static bool read_all(int fd, uint8_t *bytes, size_t size)
 {
@@ -195,8 +192,7 @@ void est_ocsp_folder_remove(int folder, const uint8_t key[EST_OCSP_KEY_SIZE])
     (void)unlinkat(folder, name, 0);
 }
 
-/* --- the folder as a whole --------------------------------------------------------------------------------
- */
+/* --- the folder as a whole --- */
 
 /* A stream of its own: the descriptor lent to us keeps its place and is not closed. NULL with errno. */
 static DIR *open_folder(int folder)
@@ -299,8 +295,7 @@ estuary_status est_ocsp_folder_empty(int folder, size_t *removed, estuary_error 
     return status;
 }
 
-/* --- writing ----------------------------------------------------------------------------------------------
- */
+/* --- writing --- */
 
 static bool write_all(int fd, const void *bytes, size_t len)
 {

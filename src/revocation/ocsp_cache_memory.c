@@ -19,8 +19,7 @@ struct est_ocsp_memory {
     node *newest, *oldest;
 };
 
-/* --- one entry --------------------------------------------------------------------------------------------
- */
+/* --- one entry --- */
 
 void est_ocsp_entry_clear(est_ocsp_entry *entry)
 {
@@ -67,8 +66,7 @@ void est_ocsp_entry_tell(const est_ocsp_entry *entry, estuary_verdict *verdict)
     verdict->status = entry->status;
 }
 
-/* --- the table --------------------------------------------------------------------------------------------
- */
+/* --- the table --- */
 
 est_ocsp_memory *est_ocsp_memory_new(size_t max)
 {

@@ -13,8 +13,7 @@ static bool read_time(const ASN1_GENERALIZEDTIME *at, time_t *out)
            est_asn1_time(at, out);
 }
 
-/* --- whose is it? ----------------------------------------------------------------------------------------
- */
+/* --- whose is it? --- */
 
 /* The responder chooses the hash; it only has to be one that is still hard to match a second time. */
 static const EVP_MD *digest_of(const ASN1_OBJECT *algorithm)
@@ -57,8 +56,7 @@ static estuary_status is_about(const est_question *question, OCSP_SINGLERESP *si
     return ESTUARY_OK;
 }
 
-/* --- what does it say? ------------------------------------------------------------------------------------
- */
+/* --- what does it say? --- */
 
 /* The dates stay with an "unknown" too: the cache compares them. */
 static void keep_dates(estuary_verdict *verdict, time_t this_update, time_t next_update)

@@ -124,15 +124,6 @@ estuary_status est_ocsp_cache_list(est_ocsp_cache *cache, estuary_cache_fn *fn, 
 /* Empties both; adds to *removed how many went (in the folder, else in memory). ESTUARY_E_IO. */
 estuary_status est_ocsp_cache_clear(est_ocsp_cache *cache, size_t *removed, estuary_error *err);
 
-/* What this cache's memory holds as good and what ends before `until`: to be asked for again. */
-typedef struct est_ocsp_due {
-    X509 *certificate, *issuer; /* references */
-    char *url;
-} est_ocsp_due;
-estuary_status est_ocsp_cache_due(est_ocsp_cache *cache, time_t until, est_ocsp_due **out, size_t *count,
-                                  estuary_error *err);
-void est_ocsp_due_free(est_ocsp_due *due, size_t count);
-
 /* --- ocsp_staple.c (R3) -------------------------------------------------------------------------------- */
 
 /*

@@ -158,8 +158,7 @@ static const uint8_t *wrap(int signer, const uint8_t *tbs, size_t tbs_len, uint8
     return at;
 }
 
-/* --- what OpenSSL says -----------------------------------------------------------------------------------
- */
+/* --- what OpenSSL says --- */
 
 static void count_states(OCSP_BASICRESP *basic, const EVP_MD *digest, int seen[3])
 {
@@ -201,8 +200,7 @@ static void check_against_openssl(const uint8_t *der, size_t len, estuary_revoca
     ERR_clear_error();
 }
 
-/* --- the target --------------------------------------------------------------------------------------------
- */
+/* --- the target --- */
 
 static void check_verdict(const est_question *question, int signer, const estuary_verdict *verdict,
                           const X509 *delegate)

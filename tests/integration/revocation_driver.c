@@ -27,8 +27,7 @@ static void must(estuary_status status, const char *what)
     exit(1);
 }
 
-/* --- settings ---------------------------------------------------------------------------------------------
- */
+/* --- settings --- */
 
 static const struct {
     const char *name;
@@ -62,8 +61,7 @@ static void set_methods(const char *value)
     must(estuary_revocation_set_methods(checker, methods, strcmp(value, "crl-first") == 0, error), value);
 }
 
-/* --- checks -----------------------------------------------------------------------------------------------
- */
+/* --- checks --- */
 
 /* FILE,FILE,… */
 static STACK_OF(X509) *read_chain(const char *files)
@@ -162,8 +160,7 @@ static void list_entry(void *arg, const estuary_cache_entry *entry)
     printf("%s%s\n", estuary_revocation_source_name(entry->kind), entry->indexed ? " indexed" : "");
 }
 
-/* --- many enrolments in one thread ------------------------------------------------------------------------
- */
+/* --- many enrolments in one thread --- */
 
 struct device {
     char subject[32];
@@ -292,8 +289,7 @@ static void cancel_slow(void)
     estuary_op_free(slow);
 }
 
-/* --- words
- * -------------------------------------------------------------------------------------------------- */
+/* --- words --- */
 
 static void do_word(const char *name, const char *value)
 {

@@ -423,8 +423,7 @@ static void test_extensions(void **state)
           critical);
 }
 
-/* --- bytes ------------------------------------------------------------------------------------------------
- */
+/* --- bytes --- */
 
 static void test_error_responses(void **state)
 {
@@ -667,8 +666,7 @@ static void test_get_url(void **state)
     est_ocsp_request_clear(&request);
 }
 
-/* --- RFC 7633 ---------------------------------------------------------------------------------------------
- */
+/* --- RFC 7633 --- */
 
 static bool must(const char *feature)
 {

@@ -128,8 +128,7 @@ static void assert_kept(est_ocsp_cache *cache, const made *leaf, estuary_revocat
     assert_int_equal(get_at(cache, leaf, 0, NULL), status);
 }
 
-/* --- memory -----------------------------------------------------------------------------------------------
- */
+/* --- memory --- */
 
 static void test_hit_and_miss(void **state)
 {
@@ -336,8 +335,7 @@ static void test_bound(void **state)
     }
 }
 
-/* --- delegates --------------------------------------------------------------------------------------------
- */
+/* --- delegates --- */
 
 static void put_signed_by(est_ocsp_cache *cache, const made *leaf, const made *signer)
 {
@@ -401,8 +399,7 @@ static void test_delegate_ends(void **state)
     est_ocsp_cache_free(cache);
 }
 
-/* --- files ------------------------------------------------------------------------------------------------
- */
+/* --- files --- */
 
 /* The one entry's name. */
 static bool find_file(char name[256])
@@ -629,8 +626,7 @@ static void test_no_folder(void **state)
     estuary_error_free(err);
 }
 
-/* --- listing and refreshing -------------------------------------------------------------------------------
- */
+/* --- listing and refreshing --- */
 
 typedef struct listed {
     size_t count;
@@ -679,30 +675,7 @@ static void test_list_and_clear(void **state)
     }
 }
 
-static void test_due(void **state)
-{
-    (void)state;
-    est_ocsp_due *due = NULL;
-    size_t count = 9;
-    est_ocsp_cache *cache = open_cache(10, false);
-    put_good(cache, &pki.leaf, -3600, 600);
-    put_good(cache, &pki.other, -3600, 7200);
-    put_good(cache, &pki.delegate, -3600, NOTHING);
-    put_revoked(cache, &pki.checked, 1, -3600, 600);
-    assert_int_equal(est_ocsp_cache_due(cache, pki.now + 500, &due, &count, NULL), ESTUARY_OK);
-    assert_int_equal(count, 0);
-    est_ocsp_due_free(due, count);
-    assert_int_equal(est_ocsp_cache_due(cache, pki.now + 1000, &due, &count, NULL), ESTUARY_OK);
-    assert_int_equal(count, 1);
-    assert_int_equal(X509_cmp(due[0].certificate, pki.leaf.cert), 0);
-    assert_int_equal(X509_cmp(due[0].issuer, pki.ca.cert), 0);
-    assert_string_equal(due[0].url, URL);
-    est_ocsp_cache_free(cache); /* what is due does not need it */
-    est_ocsp_due_free(due, count);
-}
-
-/* --- threads ----------------------------------------------------------------------------------------------
- */
+/* --- threads --- */
 
 typedef struct worker {
     est_ocsp_cache *cache;
@@ -762,7 +735,7 @@ int main(void)
         TEST(test_delegate_ends), TEST(test_file),          TEST(test_tampered_file),
         TEST(test_unsafe_file),   TEST(test_replayed_file), TEST(test_bad_file_is_replaced),
         TEST(test_left_over),     TEST(test_no_folder),     TEST(test_list_and_clear),
-        TEST(test_due),           TEST(test_threads),
+        TEST(test_threads),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -253,8 +253,7 @@ static void dates(void **state)
     }
 }
 
-/* --- URLs -------------------------------------------------------------------------------------------------
- */
+/* --- URLs --- */
 
 static void urls_that_are_followed(void **state)
 {
@@ -552,8 +551,7 @@ static void urls_of_distribution_points(void **state)
     DIST_POINT_free(empty);
 }
 
-/* --- proxies (T7) -----------------------------------------------------------------------------------------
- */
+/* --- proxies (T7) --- */
 
 static void proxies(void **state)
 {
@@ -817,8 +815,7 @@ static void decisions(void **state)
     }
 }
 
-/* --- Prometheus (R7) --------------------------------------------------------------------------------------
- */
+/* --- Prometheus (R7) --- */
 
 static void prometheus(void **state)
 {

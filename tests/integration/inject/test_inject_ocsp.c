@@ -80,8 +80,7 @@ static est_question question_of(X509 *certificate)
                           .require_nonce = true};
 }
 
-/* --- asking -----------------------------------------------------------------------------------------------
- */
+/* --- asking --- */
 
 static void one_request(const void *arg)
 {
@@ -102,8 +101,7 @@ static void one_request(const void *arg)
     ERR_clear_error();
 }
 
-/* --- judging ----------------------------------------------------------------------------------------------
- */
+/* --- judging --- */
 
 static void judge(size_t i, bool asked)
 {
@@ -151,8 +149,7 @@ static void must_staple(const void *arg)
     ERR_clear_error();
 }
 
-/* --- keeping ----------------------------------------------------------------------------------------------
- */
+/* --- keeping --- */
 
 static void count_entry(void *arg, const estuary_cache_entry *entry)
 {
@@ -164,8 +161,7 @@ static void use_cache(est_ocsp_cache *cache, size_t i)
 {
     estuary_verdict verdict = {.status = expected[i], .this_update = s.pki.now - 3600}, found = {0};
     est_question question = question_of(s.pki.leaf.cert);
-    est_ocsp_due *due = NULL;
-    size_t count = 0, listed = 0;
+    size_t listed = 0;
     est_ocsp_cache_put(cache, &question, s.der[i], s.len[i], URL, &verdict);
     bool hit = est_ocsp_cache_get(cache, &question, &found);
     INJECT_REQUIRE(!hit || found.status == expected[i]);
@@ -173,9 +169,6 @@ static void use_cache(est_ocsp_cache *cache, size_t i)
     INJECT_REQUIRE(hit || found.status == ESTUARY_REVOCATION_UNKNOWN);
     estuary_status status = est_ocsp_cache_list(cache, count_entry, &listed, NULL);
     INJECT_REQUIRE(status == ESTUARY_OK || inject_hit());
-    status = est_ocsp_cache_due(cache, s.pki.now + 86400, &due, &count, NULL);
-    INJECT_REQUIRE(status == ESTUARY_OK || inject_hit());
-    est_ocsp_due_free(due, count);
     /* the signer is not for this certificate: nothing of that is ever kept */
     verdict.status = ESTUARY_REVOCATION_GOOD;
     est_ocsp_cache_put(cache, &question, s.der[3], s.len[3], URL, &verdict);
