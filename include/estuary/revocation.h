@@ -120,8 +120,9 @@ ESTUARY_EXPORT estuary_status estuary_revocation_set_proxy(estuary_revocation *c
                                                            const char *user, const estuary_secret *password,
                                                            estuary_error *err);
 /*
- * Keeps OCSP responses and CRLs in this folder (made 0700 when missing; refused when it is not ours or others
- * can write to it). Without one they live as long as the checker, CRLs in an unnamed temporary file.
+ * Keeps OCSP responses and CRLs in this folder (made 0700 when missing; refused when it is neither ours nor
+ * root's, or others can write to it). Without one they live as long as the checker, CRLs in an unnamed
+ * temporary file.
  */
 ESTUARY_EXPORT estuary_status estuary_revocation_set_cache(estuary_revocation *checker, const char *folder,
                                                            estuary_error *err);
@@ -147,8 +148,9 @@ ESTUARY_EXPORT estuary_status estuary_revocation_add_certs(estuary_revocation *c
                                                            const STACK_OF(X509) *certs, estuary_error *err);
 
 /*
- * Evidence given by hand: looked at first, and for every certificate it is about. A file is PEM or DER. It is
- * read at each check; a URL is fetched as one from a certificate would be.
+ * Evidence given by hand, for every certificate it is about. A file (PEM or DER) is read at each check and
+ * looked at first; a URL is fetched in its turn, before those that the certificate names, and only when
+ * nothing before it gave an answer.
  */
 ESTUARY_EXPORT estuary_status estuary_revocation_add_crl(estuary_revocation *checker, const char *file_or_url,
                                                          estuary_error *err);
