@@ -9,11 +9,6 @@ static void curl_once(void)
     (void)curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
-const char *est_http_library_version(void)
-{
-    return curl_version();
-}
-
 static estuary_status duplicate(const char *text, char **out, estuary_error *err)
 {
     *out = est_strdup(text);

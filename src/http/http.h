@@ -119,6 +119,4 @@ bool est_http_url_is_https(const char *url);
 /* RFC 3986 5.2: what a Location means for the URL it came from; freed with est_free(); NULL when nothing. */
 char *est_http_url_resolve(const char *base, const char *location);
 
-const char *est_http_library_version(void); /* libcurl's; static */
-
 #endif

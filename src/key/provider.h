@@ -52,7 +52,6 @@ est_bridge_key *est_bridge_key_dup(const est_bridge_key *key); /* NULL when it i
 void est_bridge_key_free(est_bridge_key *key);                 /* NULL is fine */
 /* Puts a copy of `from` in place of *to. */
 bool est_bridge_key_keep(est_bridge_key **to, const est_bridge_key *from);
-bool est_bridge_key_is(const est_bridge_key *key, const char *type);
 extern const OSSL_DISPATCH est_keymgmt_ec[], est_keymgmt_rsa[], est_keymgmt_ed25519[], est_keymgmt_ed448[];
 /* provider_signature.c */
 extern const OSSL_DISPATCH est_signature[];

@@ -266,11 +266,6 @@ static const char *operation_ed448(int operation)
     return "ED448";
 }
 
-bool est_bridge_key_is(const est_bridge_key *key, const char *type)
-{
-    return key->public_key != NULL && EVP_PKEY_is_a(key->public_key, type) == 1;
-}
-
 #define KEYMGMT(name, types)                                                                                 \
     const OSSL_DISPATCH est_keymgmt_##name[] = {                                                             \
         {OSSL_FUNC_KEYMGMT_NEW, (void (*)(void))key_new},                                                    \

@@ -57,7 +57,6 @@ estuary_status est_cmc_sign_with_request_key(const uint8_t *content, size_t cont
                                              const X509_REQ *request, EVP_PKEY *key, uint8_t **out,
                                              size_t *len, estuary_error *err);
 /* true when the request asks for a subjectKeyIdentifier. */
-bool est_cmc_request_has_key_identifier(const X509_REQ *request);
 /* Adds one to a builder that has none: the SHA-1 of RFC 5280 4.2.1.2 (1). */
 estuary_status est_cmc_add_key_identifier(estuary_csr *csr, const EVP_PKEY *key, estuary_error *err);
 

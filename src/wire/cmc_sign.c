@@ -72,15 +72,6 @@ static X509_EXTENSION *key_identifier(const X509_REQ *request, X509_EXTENSIONS *
     return at < 0 ? NULL : sk_X509_EXTENSION_value(*extensions, at);
 }
 
-bool est_cmc_request_has_key_identifier(const X509_REQ *request)
-{
-    X509_EXTENSIONS *extensions = NULL;
-    bool has = key_identifier(request, &extensions) != NULL;
-    sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
-    ERR_clear_error();
-    return has;
-}
-
 /* OpenSSL names a signer only through a certificate: this one never leaves the house. */
 static estuary_status stand_in(const X509_REQ *request, EVP_PKEY *key, X509 **out, estuary_error *err)
 {
