@@ -135,7 +135,8 @@ static estuary_status look(estuary_client *client, const STACK_OF(X509) *chain, 
     if (status == ESTUARY_OK && staple != NULL)
         status = est_revocation_job_set_staple(job, staple, len, err);
     if (status == ESTUARY_OK)
-        status = est_revocation_job_look(job, err);
+        status =
+            est_revocation_job_look_first(job, err); /* what ought to be asked for again does not count yet */
     if (status == ESTUARY_OK) {
         const estuary_verdict *verdict = est_revocation_job_verdict(job, &index);
         if (estuary_verdict_status(verdict) == ESTUARY_REVOCATION_UNKNOWN && !has_passed(client, chain))

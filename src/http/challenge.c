@@ -89,10 +89,11 @@ static bool known_algorithm(const char *name)
 
 static void take_parameter(est_digest_offer *offer, const char *name, const char *value)
 {
-    if (est_text_equal_nocase(name, "qop")) {
+    /* of two of a name the first counts, as for who answers it */
+    if (est_text_equal_nocase(name, "qop") && !offer->qop_given) {
         offer->qop_given = true;
         offer->qop_auth = lists(value, "auth");
-    } else if (est_text_equal_nocase(name, "algorithm")) {
+    } else if (est_text_equal_nocase(name, "algorithm") && !offer->algorithm_given) {
         offer->algorithm_given = true;
         offer->algorithm_known = known_algorithm(value);
         offer->sha256 =

@@ -42,6 +42,7 @@ static bool hash(const EVP_MD *md, char out[HEX_SIZE], ...)
         out[2 * i + 1] = "0123456789abcdef"[bytes[i] & 15];
     }
     out[ok ? 2 * len : 0] = '\0';
+    OPENSSL_cleanse(bytes, sizeof(bytes)); /* of the password, once */
     return ok;
 }
 

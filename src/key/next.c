@@ -58,6 +58,8 @@ static estuary_status destroy_tpm2(const char *uri, estuary_error *err)
 {
     char *path = NULL;
     estuary_status status = est_tpm2_uri_path(uri, &path, err);
+    if (status == ESTUARY_OK && !est_tpm2_is_key_file(path))
+        status = est_fail(err, EST_KEY_FILE, "the file holds no key of a TPM, so it is left alone");
     if (status == ESTUARY_OK && unlink(path) != 0)
         status = est_fail_errno(err, EST_KEY_FILE, "the file of the TPM key cannot be removed");
     est_free(path);

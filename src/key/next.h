@@ -19,6 +19,7 @@ estuary_status est_p11_next(const char *algorithm, const char *old, const estuar
                             EVP_PKEY **out, estuary_error *err);
 estuary_status est_tpm2_next(const char *algorithm, const char *old, const estuary_secret *pin, char **uri,
                              EVP_PKEY **out, estuary_error *err);
+bool est_tpm2_is_key_file(const char *path); /* TSS2 PEM */
 /* The path of tpm2:PATH, without what may follow after '?'; freed with est_free(). */
 estuary_status est_tpm2_uri_path(const char *uri, char **path, estuary_error *err);
 

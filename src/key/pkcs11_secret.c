@@ -98,7 +98,9 @@ static estuary_status make_checked(const est_p11_place *at, CK_ULONG len, estuar
         !est_p11_flag(&at->session, key, CKA_EXTRACTABLE, true) &&
         est_p11_flag(&at->session, key, CKA_NEVER_EXTRACTABLE, false))
         return ESTUARY_OK;
-    (void)calls->C_DestroyObject(at->session.handle, key);
+    if (calls->C_DestroyObject(at->session.handle, key) != CKR_OK)
+        return est_fail(err, EST_KEY_NOT_PROTECTED,
+                        "the token made a key that can be read out, and did not destroy it when told to");
     return est_fail(err, EST_KEY_NOT_PROTECTED, NULL);
 }
 

@@ -210,8 +210,9 @@ static estuary_status take_in(const est_p11_place *at, est_p11_mechanism *m, CK_
     }
 
 cleanup:
-    if (status != ESTUARY_OK && made)
-        (void)calls->C_DestroyObject(at->session.handle, key);
+    if (status != ESTUARY_OK && made && calls->C_DestroyObject(at->session.handle, key) != CKR_OK)
+        status = est_fail(err, EST_KEY_NOT_PROTECTED,
+                          "the key that came in was refused, and the token did not destroy it when told to");
     if (status != ESTUARY_OK && shown)
         (void)calls->C_DestroyObject(at->session.handle, half);
     return status;

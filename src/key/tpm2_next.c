@@ -71,6 +71,16 @@ static uint32_t parent_of(const unsigned char *der, long len)
     return read && value >> 24 == 0x81 ? (uint32_t)value : 0;
 }
 
+bool est_tpm2_is_key_file(const char *path)
+{
+    uint8_t *text = NULL;
+    size_t len = 0;
+    bool is = est_file_read(path, FILE_MAX, EST_FILE_PUBLIC, &text, &len) == EST_FILE_OK &&
+              strstr((const char *)text, "-----BEGIN " PEM_LABEL "-----") != NULL;
+    est_free_secret(text, len);
+    return is;
+}
+
 static uint32_t read_parent(const char *path)
 {
     uint32_t parent = 0;

@@ -77,6 +77,8 @@ void est_fetch_free(est_fetch *fetch); /* ends it without on_done */
 estuary_status est_fetch_prepare_tls(const estuary_revocation *checker, const char *host, SSL_CTX *ctx,
                                      estuary_error *err);
 
+#define EST_CRL_INDEX_SUFFIX ".crl.index"
+
 /* crl_cache.c: CRLs by URL, in a folder or in unnamed files; locked inside */
 
 typedef struct est_crl_cache est_crl_cache;

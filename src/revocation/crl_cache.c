@@ -21,8 +21,7 @@
 #define NOTES_MAX   16384
 #define CRL_SUFFIX  ".crl"
 #define NOTE_SUFFIX ".crl.json"
-#define IDX_SUFFIX  ".crl.index"
-#define TEMP_PREFIX ".new-"
+#define TEMP_PREFIX ".new-" /* begins those of OCSP responses, indexes and keys, too: sweep() is for all */
 #define TEMP_AGE    (2 * 86400) /* no download takes so long: its process was killed */
 
 struct est_crl_cache {
@@ -186,6 +185,8 @@ static bool write_all(int fd, const char *text, size_t len)
 {
     for (size_t done = 0; done < len;) {
         ssize_t n = write(fd, text + done, len - done);
+        if (n < 0 && errno == EINTR)
+            continue;
         if (n <= 0)
             return false;
         done += (size_t)n;
@@ -397,7 +398,7 @@ static void remove_files(const est_crl_cache *cache, const char *name)
 {
     unlink_in(cache, name, NOTE_SUFFIX);
     unlink_in(cache, name, CRL_SUFFIX);
-    unlink_in(cache, name, IDX_SUFFIX);
+    unlink_in(cache, name, EST_CRL_INDEX_SUFFIX);
 }
 
 struct census {
@@ -500,7 +501,7 @@ static void tell(const struct listing *listing, const est_crl_cached *cached)
 {
     struct stat info;
     char path[96];
-    snprintf(path, sizeof(path), "%s%s", cached->name, IDX_SUFFIX);
+    snprintf(path, sizeof(path), "%s%s", cached->name, EST_CRL_INDEX_SUFFIX);
     estuary_cache_entry entry = {.kind = cached->is_delta ? ESTUARY_REVOCATION_DELTA : ESTUARY_REVOCATION_CRL,
                                  .origin = cached->url,
                                  .subject = cached->issuer,

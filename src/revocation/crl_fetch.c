@@ -56,12 +56,11 @@ static estuary_status read_cached(const estuary_revocation *checker, const est_q
 
 /* --- its index: made when a CRL is used again, and only where reading it costs something --- */
 
-#define INDEX_FROM   (64 * 1024)
-#define INDEX_SUFFIX ".crl.index"
+#define INDEX_FROM (64 * 1024)
 
 static bool index_name(const estuary_revocation *checker, const est_crl_cached *cached, char name[96])
 {
-    snprintf(name, 96, "%s%s", cached->name, INDEX_SUFFIX);
+    snprintf(name, 96, "%s%s", cached->name, EST_CRL_INDEX_SUFFIX);
     return checker->folder >= 0 && cached->bytes > INDEX_FROM &&
            cached->bytes <= est_checker_limit(checker, ESTUARY_REVOCATION_CRL_BYTES);
 }

@@ -86,6 +86,7 @@ static estuary_status make_child(est_revocation_job *job, estuary_error *err)
     if (status != ESTUARY_OK)
         return status;
     job->child->depth = job->depth + 1;
+    job->child->asks_later = job->asks_later;
     job->child->methods =
         ESTUARY_REVOCATION_BY_CRL; /* an OCSP response about its own signer proves nothing */
     for (int i = 0; i < sk_X509_num(job->helpers); i++) {

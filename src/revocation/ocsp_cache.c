@@ -240,7 +240,8 @@ static bool folder_allows(est_ocsp_cache *cache, const est_question *question, c
                                 .next_update = verdict.next_update};
         allowed = est_ocsp_entry_may_replace(&there, entry);
     } else {
-        allowed = !is_undecided(&verdict);
+        /* nobody knows what is there: "revoked" takes its place, "good" does not */
+        allowed = entry->status == ESTUARY_REVOCATION_REVOKED || !is_undecided(&verdict);
     }
     est_ocsp_signer_clear(&signer);
     est_ocsp_file_clear(&file);

@@ -31,8 +31,10 @@ estuary_status est_ocsp_examine(const est_question *question, const est_ocsp_req
     if (verdict->evidence == ESTUARY_REVOCATION_NO_SOURCE)
         verdict->evidence = ESTUARY_REVOCATION_OCSP;
     estuary_error *why = estuary_error_new();
-    if (why == NULL)
+    if (why == NULL) {
+        est_verdict_unknown(verdict, EST_MEMORY, NULL); /* nothing is known, the response is not broken */
         return est_fail_memory(err);
+    }
     ERR_set_mark();
     estuary_status status = examine(question, request, der, len, verdict, signer, why);
     ERR_pop_to_mark();
