@@ -1,5 +1,6 @@
 /* Misbehaviours of a certificate's content; the rows here spoil the issued one. RFC 7030 4.2.3 */
 #include "misbehave.h"
+#include "revocation.h"
 
 #include <openssl/x509v3.h>
 #include <stdlib.h>
@@ -177,6 +178,20 @@ static bool bend_huge(struct exchange *ex, struct mint *m, const struct misbehav
     return mint_add_extension(m, opaque_extension(false, (size_t)row->number));
 }
 
+/* text: what authorityInfoAccess holds instead, without a distribution point. */
+static bool bend_sources(struct exchange *ex, struct mint *m, const struct misbehaviour *row)
+{
+    (void)ex;
+    m->aia = row->text;
+    m->cdp = NULL;
+    return true;
+}
+
+static bool revoke_issued(struct exchange *ex, STACK_OF(X509) *certificates, const struct misbehaviour *row)
+{
+    return revoke_certificate(ex->lab->options.dir, sk_X509_value(certificates, 0), (int)row->number);
+}
+
 static const struct misbehaviour rows[] = {
     {.name = "wrong-key",
      .about = "the issued certificate is for a key nobody asked about",
@@ -245,6 +260,21 @@ static const struct misbehaviour rows[] = {
      .about = "the issued certificate has a negative serial number",
      .operations = OP_ISSUE,
      .bend = bend_serial},
+    {.name = "issued-revoked",
+     .about = "the issued certificate is revoked before it is sent",
+     .operations = OP_ISSUE,
+     .bundle = revoke_issued,
+     .number = CRL_REASON_KEY_COMPROMISE},
+    {.name = "issued-no-sources",
+     .about = "harmless: the issued certificate names neither OCSP responder nor CRL",
+     .operations = OP_ISSUE,
+     .bend = bend_sources},
+    {.name = "issued-only-ca-issuers",
+     .about =
+         "harmless: the issued certificate's authorityInfoAccess says only where the CA's certificate is",
+     .operations = OP_ISSUE,
+     .bend = bend_sources,
+     .text = "caIssuers;URI:http://127.0.0.1/ca.cer"},
     {.name = "huge-cert",
      .about = "the issued certificate carries an extension of 1 MiB",
      .operations = OP_ISSUE,

@@ -45,6 +45,8 @@ typedef enum option_id {
     OPT_CERT,
     OPT_KEY,
     OPT_PIN,
+    OPT_TPM_OWNER_AUTH,
+    OPT_TPM_PARENT_AUTH,
     OPT_INSECURE_KEY_PERMISSIONS,
     OPT_ALLOW_EXPIRED,
     OPT_TIMEOUT,
@@ -149,7 +151,7 @@ struct context {
     int verbosity; /* -1 with -q, else the number of -v */
     estuary_error *err;
     estuary_log *log;
-    char *key_name; /* of --key in a token or TPM, when it is the key to certify: what DIR/key.uri says */
+    char *key_name; /* of --key that is not copied, when it is the key to certify: what DIR/key.uri says */
     estuary_secret *pin;         /* --pin, once it was read */
     estuary_revocation *checker; /* NULL: revocation is not looked at */
     failure_info failure;
@@ -169,6 +171,8 @@ void options_help(const subcommand *command); /* NULL: the overview */
 /* env:, file:, fd:, credential: or prompt */
 bool option_is_secret_source(const char *text);
 /* As if it had not been given. */
+/* Used unless the user has given another; text lives as long as ctx. */
+int option_default(context *ctx, option_id id, const char *text);
 void option_forget(context *ctx, option_id id);
 bool option_given(const context *ctx, option_id id);
 /* The value, or the first; NULL when it was not given. */
@@ -186,6 +190,8 @@ int option_set(context *ctx, const char *name, const char *value, option_origin 
 /* config_file.c */
 
 int config_file_read(context *ctx, const char *path);
+/* A copy that lives as long as the options. */
+char *context_keep(context *ctx, const char *text);
 
 /* output.c */
 
@@ -277,9 +283,21 @@ void progress_clear(void);
 bool key_is_hardware(const char *uri); /* pkcs11:, tpm2: or handle: */
 /* --pin, read at the first call, since a prompt or descriptor gives it once. Lent; NULL when not given. */
 int pin_get(context *ctx, const estuary_secret **out);
+int tpm_auth_set(context *ctx);        /* where a TPM's key is named; before threads start */
 char *absolute_path(const char *path); /* free(); NULL when its folder is not there */
 /* The URI that names this key in a token or TPM wherever we are, without a PIN. OPENSSL_free(). */
 int key_exact_name(context *ctx, const char *uri, char **out);
+
+/* key_file.c */
+
+/* --key-out as a path, when it was a file: URI. */
+int key_out_as_path(context *ctx);
+/* "file:" and the absolute path; free(); NULL when its folder is not there. */
+char *key_file_uri(const char *path);
+/* Inside of --out, which is replaced as a whole? */
+bool path_is_in_out(const context *ctx, const char *path);
+/* Sets ctx->key_name when the file of the key has a passphrase. */
+int key_keep_protected(context *ctx, const char *uri, unsigned flags);
 
 /* checker.c: revocation checking as the options say */
 
@@ -338,8 +356,11 @@ void job_free(enroll_job *job);
 int new_key_place(context *ctx, enroll_job *job);
 int key_out_is_outside(context *ctx); /* of --out */
 int job_make_key(context *ctx, enroll_job *job);
-/* A new key in hardware that will not get its certificate goes again; nothing for other keys. */
-void job_destroy_key(context *ctx, enroll_job *job);
+/* A new key in hardware that will not get its certificate goes again; true for other keys. DIR.pending names
+ * it until the caller removes that. */
+bool job_destroy_key(context *ctx, enroll_job *job);
+/* Destroys what a killed run made, or began to destroy. */
+int job_end_intent(context *ctx, const enroll_job *job);
 /* Opens the new key in hardware of a pending request. *other: the request's key is not of this job. */
 int job_pending_key(context *ctx, enroll_job *job, EVP_PKEY **own, bool *other);
 /* enroll.c: key, names or request, and identity of the options; nothing is dialed. */

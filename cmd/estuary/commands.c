@@ -10,7 +10,7 @@ const subcommand commands[] = {
     {"csrattrs", "say what the server wants in a request", "--server URL --trust FILE|system\n", NULL,
      IN_CSRATTRS, run_csrattrs},
     {"csr", "make a certificate request, or look at one",
-     "(--key KEY | --new-key ALG --key-out FILE) --subject DN [--san TYPE:VALUE]... [-o FILE]\n"
+     "(--key KEY | --new-key ALG [--key-out KEY]) --subject DN [--san TYPE:VALUE]... [-o FILE]\n"
      "--inspect FILE\n",
      NULL, IN_CSR, run_csr},
     {"enroll", "get a certificate",

@@ -35,7 +35,7 @@ static char *next_line(char *text, int size, void *arg)
     return line;
 }
 
-static char *keep(context *ctx, const char *text)
+char *context_keep(context *ctx, const char *text)
 {
     char **owned = realloc(ctx->owned, (ctx->n_owned + 1) * sizeof(*owned));
     if (owned == NULL)
@@ -65,7 +65,7 @@ static int set(reader *in, const char *section, const char *name, const char *va
         if (command != ctx->command)
             return EXIT_DONE;
     }
-    char *copy = keep(ctx, value);
+    char *copy = context_keep(ctx, value);
     return copy == NULL ? fail_memory(ctx) : option_set(ctx, name, copy, origin, where);
 }
 

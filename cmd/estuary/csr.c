@@ -1,6 +1,9 @@
 #include "command.h"
 
+#include <limits.h>
 #include <openssl/crypto.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 static int inspect(context *ctx)
@@ -18,6 +21,21 @@ cleanup:
     return result;
 }
 
+/* Beside the request: whoever finds the one finds the other. */
+static int choose_place(context *ctx)
+{
+    const char *request = option_text(ctx, OPT_OUTPUT);
+    const char *slash = request == NULL ? NULL : strrchr(request, '/');
+    int folder = slash == NULL ? 0 : (int)(slash - request) + 1;
+    char path[PATH_MAX];
+    if (option_given(ctx, OPT_KEY_OUT))
+        return EXIT_DONE;
+    if (snprintf(path, sizeof(path), "%.*skey.pem", folder, folder == 0 ? "" : request) >= PATH_MAX)
+        return fail(ctx, "usage.option", NULL, "the path of -o is too long");
+    const char *kept = context_keep(ctx, path);
+    return kept == NULL ? fail_memory(ctx) : option_default(ctx, OPT_KEY_OUT, kept);
+}
+
 static int get_key(context *ctx, EVP_PKEY **key)
 {
     int result = EXIT_DONE;
@@ -31,7 +49,7 @@ static int get_key(context *ctx, EVP_PKEY **key)
     }
     if (!option_given(ctx, OPT_NEW_KEY))
         TRY(fail(ctx, "usage.option", NULL, "either --key or --new-key is needed"));
-    TRY(option_need(ctx, OPT_KEY_OUT, "with --new-key"));
+    TRY(choose_place(ctx));
     if (key_is_hardware(option_text(ctx, OPT_KEY_OUT))) {
         TRY(pin_get(ctx, &pin));
         TRY(check(ctx, estuary_key_create(option_text(ctx, OPT_NEW_KEY), option_text(ctx, OPT_KEY_OUT), pin,

@@ -29,7 +29,13 @@ static int check_key_out(context *ctx, const enroll_job *job, bool *is_there)
     const char *path = option_text(ctx, OPT_KEY_OUT);
     EVP_PKEY *key = NULL;
     *is_there = false;
-    if (path == NULL || job->in_hardware || (access(path, F_OK) != 0 && errno == ENOENT))
+    if (path == NULL || job->in_hardware)
+        return EXIT_DONE;
+    char *uri = key_file_uri(path);
+    if (uri == NULL)
+        return fail(ctx, "config.store-parent", NULL, "the folder of %s is not there", path);
+    free(uri);
+    if (access(path, F_OK) != 0 && errno == ENOENT)
         return EXIT_DONE;
     bool same = job->key != NULL && estuary_key_open(path, NULL, 0, &key, ctx->err) == ESTUARY_OK &&
                 EVP_PKEY_eq(key, job->key) == 1;
@@ -84,8 +90,8 @@ static int make_enrollment(context *ctx, enroll_job *job)
     /* before anything is sent: a process killed after this line can still take up the certificate (E7) */
     TRY(check(ctx, save_pending(ctx, job)));
 cleanup:
-    if (result != EXIT_DONE)
-        job_destroy_key(ctx, job);
+    if (result != EXIT_DONE && job->key != NULL && job->in_hardware && job_destroy_key(ctx, job))
+        (void)estuary_store_remove_pending(job->store, NULL);
     estuary_request_free(request);
     return result;
 }
@@ -108,6 +114,21 @@ static void hint_kept(context *ctx, const enroll_job *job, estuary_status status
                               : "the request and its key are kept: run the same command again");
 }
 
+/* That nobody can tell about revocation is no lie of the server's. */
+static const char *what_is_wrong(const estuary_findings *findings)
+{
+    for (size_t i = 0; i < estuary_findings_count(findings); i++) {
+        const char *what = "", *code = "";
+        if (estuary_findings_at(findings, i, &what, &code, NULL) != ESTUARY_FINDING_FAIL ||
+            strcmp(what, "revocation") != 0)
+            continue;
+        return strcmp(code, "revocation.unknown") == 0
+                   ? "The server sent what was asked for, but it cannot be told whether it is revoked:"
+                   : "The server sent a certificate that is revoked already:";
+    }
+    return "The server sent a certificate that is not what was asked for:";
+}
+
 static int not_issued(context *ctx, enroll_job *job, estuary_status status)
 {
     bool was_pending = job->resumed || estuary_enrollment_state(job->enrollment) == ESTUARY_STATE_PENDING;
@@ -121,7 +142,7 @@ static int not_issued(context *ctx, enroll_job *job, estuary_status status)
     put(ctx->extra, "maybe_sent", json_boolean(maybe_sent));
     progress_clear();
     if (findings != NULL) {
-        say(ctx, "The server sent a certificate that is not what was asked for:");
+        say(ctx, "%s", what_is_wrong(findings));
         say_findings(ctx, findings, true);
         put(ctx->extra, "findings", findings_json(findings));
     }
@@ -133,25 +154,12 @@ static int not_issued(context *ctx, enroll_job *job, estuary_status status)
         return result;
     }
     put(ctx->extra, "pending", json_false());
-    if (estuary_store_remove_pending(job->store, ctx->err) != ESTUARY_OK)
+    /* the key first, whose certificate was refused: what DIR.pending names is found again after a kill */
+    if (job_destroy_key(ctx, job) && estuary_store_remove_pending(job->store, ctx->err) != ESTUARY_OK)
         warn(ctx, "store.pending", "the pending request could not be removed");
-    else
-        job_destroy_key(ctx, job); /* its certificate was refused */
     if (was_pending)
         failure_add_hint(ctx, "this was the server's last word, so the pending request was given up");
     return result;
-}
-
-static char *absolute_uri(const char *path)
-{
-    static const char scheme[] = "file:";
-    char *whole = absolute_path(path);
-    size_t size = whole == NULL ? 0 : strlen(whole) + sizeof(scheme);
-    char *uri = size == 0 ? NULL : malloc(size);
-    if (uri != NULL)
-        snprintf(uri, size, "%s%s", scheme, whole);
-    free(whole);
-    return uri;
 }
 
 /* The key at --key-out and the files in DIR appear together or not at all. */
@@ -162,7 +170,7 @@ static int commit(context *ctx, enroll_job *job)
     const char *path = option_text(ctx, OPT_KEY_OUT);
     char *uri = NULL;
     if (path != NULL && !job->in_hardware) {
-        uri = absolute_uri(path);
+        uri = key_file_uri(path);
         if (uri == NULL)
             TRY(fail(ctx, "io.failed", NULL, "the folder of %s cannot be found", path));
         TRY(check(ctx, estuary_store_set_key_uri(job->store, uri, ctx->err)));
@@ -206,6 +214,7 @@ int job_run(context *ctx, enroll_job *job)
     /* refuses what could not be written later, before dialing */
     TRY(check(ctx, estuary_store_open(option_text(ctx, OPT_OUT), &job->store, ctx->err)));
     TRY(key_out_is_outside(ctx));
+    TRY(job_end_intent(ctx, job));
     TRY(job_load_pending(ctx, job));
     TRY(check_key_out(ctx, job, &is_there));
     TRY(session_credentials(ctx, job->config));

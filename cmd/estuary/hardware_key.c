@@ -2,11 +2,13 @@
  */
 #include "command.h"
 
+#include <errno.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 static bool has_scheme(const char *uri, const char *scheme)
 {
@@ -25,6 +27,39 @@ int pin_get(context *ctx, const estuary_secret **out)
         result = check(ctx, estuary_secret_read(option_text(ctx, OPT_PIN), "PIN or passphrase of the key",
                                                 &ctx->pin, ctx->err));
     *out = ctx->pin;
+    return result;
+}
+
+static bool names_tpm_key(const context *ctx)
+{
+    const char *const uris[] = {option_text(ctx, OPT_KEY), option_text(ctx, OPT_KEY_OUT),
+                                option_text(ctx, OPT_DECRYPT_KEY), ctx->more[0], ctx->more[1]};
+    for (size_t i = 0; i < sizeof(uris) / sizeof(uris[0]); i++) {
+        if (has_scheme(uris[i], "tpm2:") || has_scheme(uris[i], "handle:"))
+            return true;
+    }
+    return false;
+}
+
+static int read_auth(context *ctx, option_id id, const char *what, estuary_secret **out)
+{
+    return option_given(ctx, id) ? check(ctx, estuary_secret_read(option_text(ctx, id), what, out, ctx->err))
+                                 : EXIT_DONE;
+}
+
+int tpm_auth_set(context *ctx)
+{
+    int result = EXIT_DONE;
+    estuary_secret *owner = NULL, *parent = NULL;
+    if (!names_tpm_key(ctx)) /* a configuration file may give them to every command */
+        return EXIT_DONE;
+    TRY(read_auth(ctx, OPT_TPM_OWNER_AUTH, "authorisation of the TPM's owner hierarchy", &owner));
+    TRY(read_auth(ctx, OPT_TPM_PARENT_AUTH, "authorisation of the TPM key's parent", &parent));
+    if (owner != NULL || parent != NULL)
+        TRY(check(ctx, estuary_process_set_tpm_auth(owner, parent, ctx->err)));
+cleanup:
+    estuary_secret_free(owner);
+    estuary_secret_free(parent);
     return result;
 }
 
@@ -109,35 +144,83 @@ int key_out_is_outside(context *ctx)
     const char *place = option_text(ctx, OPT_KEY_OUT);
     if (place == NULL || has_scheme(place, "pkcs11:"))
         return EXIT_DONE;
-    char *path = absolute_path(has_scheme(place, "tpm2:") ? place + strlen("tpm2:") : place);
-    char *dir = realpath(option_text(ctx, OPT_OUT), NULL);
-    size_t len = dir == NULL ? 0 : strlen(dir);
-    bool inside = path != NULL && len > 0 && strncmp(path, dir, len) == 0 && path[len] == '/';
-    free(path);
-    free(dir);
+    bool inside = path_is_in_out(ctx, has_scheme(place, "tpm2:") ? place + strlen("tpm2:") : place);
     return inside ? fail(ctx, "usage.option", NULL, "--key-out must not be inside of --out") : EXIT_DONE;
 }
 
+/* A planned URI does not repeat where the PIN comes from; OPENSSL_free(*out). */
+static int with_pin_source(context *ctx, const char *exact, const char *place, char **out)
+{
+    const char *query = has_scheme(exact, "pkcs11:") && place != NULL ? strchr(place, '?') : NULL;
+    const char *source = query == NULL ? NULL : strstr(query, "pin-source=");
+    size_t len = source == NULL ? 0 : strcspn(source, "&");
+    size_t size = strlen(exact) + len + 2;
+    *out = OPENSSL_malloc(size);
+    if (*out == NULL)
+        return fail_memory(ctx);
+    snprintf(*out, size, "%s%s%.*s", exact,
+             len == 0                     ? ""
+             : strchr(exact, '?') == NULL ? "?"
+                                          : "&",
+             (int)len, len == 0 ? "" : source);
+    return EXIT_DONE;
+}
+
+/* Written down before it is there: a process killed at any time leaves no key that nobody knows. */
 static int make_in_hardware(context *ctx, enroll_job *job)
 {
     int result = EXIT_DONE;
     const estuary_secret *pin = NULL;
+    char *planned = NULL, *full = NULL;
     TRY(pin_get(ctx, &pin));
-    if (job->beside)
-        TRY(check(ctx, estuary_key_create_next(job->algorithm, job->place, pin, &job->key_uri, &job->key,
-                                               ctx->err)));
-    else
-        TRY(check(ctx, estuary_key_create(job->algorithm, job->place, pin, &job->key, ctx->err)));
-    if (job->beside && has_scheme(job->key_uri, "tpm2:")) {
-        char *exact = NULL;
-        TRY(key_exact_name(ctx, job->key_uri, &exact));
-        OPENSSL_free(job->key_uri);
-        job->key_uri = exact;
-    } else if (!job->beside) {
-        TRY(key_exact_name(ctx, job->place, &job->key_uri));
-    }
-    TRY(check(ctx, estuary_store_set_key_uri(job->store, job->key_uri, ctx->err)));
+    TRY(check(ctx, job->beside ? estuary_key_plan_next(job->place, pin, &planned, ctx->err)
+                               : estuary_key_plan(job->place, pin, &planned, ctx->err)));
+    if (has_scheme(planned, "tpm2:"))
+        TRY(name_tpm2(ctx, planned, &job->key_uri));
+    else if ((job->key_uri = OPENSSL_strdup(planned)) == NULL)
+        TRY(fail_memory(ctx));
+    TRY(with_pin_source(ctx, planned, job->place, &full));
+    TRY(check(ctx, estuary_store_save_key_intent(job->store, job->key_uri, ctx->err)));
+    result = check(ctx, estuary_key_create(job->algorithm, full, pin, &job->key, ctx->err));
+    if (result != EXIT_DONE) /* nothing was made, or it was destroyed again */
+        (void)estuary_store_remove_pending(job->store, NULL);
 cleanup:
+    OPENSSL_free(planned);
+    OPENSSL_free(full);
+    return result;
+}
+
+/* A token shows its private keys to nobody without a PIN: they only seem to be gone then. */
+static bool is_gone(const context *ctx, const char *uri, const estuary_secret *pin, const char *source)
+{
+    if (has_scheme(uri, "tpm2:"))
+        return access(uri + strlen("tpm2:"), F_OK) != 0 && errno == ENOENT;
+    return strcmp(estuary_error_code(ctx->err), "key.not-found") == 0 && (pin != NULL || source != NULL);
+}
+
+int job_end_intent(context *ctx, const enroll_job *job)
+{
+    int result = EXIT_DONE;
+    char *uri = NULL, *full = NULL;
+    const estuary_secret *pin = NULL;
+    const char *place = job->place != NULL ? job->place : option_text(ctx, OPT_KEY);
+    TRY(check(ctx, estuary_store_key_intent(job->store, &uri, ctx->err)));
+    if (uri == NULL)
+        goto cleanup;
+    TRY(pin_get(ctx, &pin));
+    TRY(with_pin_source(ctx, uri, place, &full));
+    estuary_status status = estuary_key_destroy(full, pin, ctx->err);
+    if (status != ESTUARY_OK && !is_gone(ctx, uri, pin, strstr(full, "pin-source="))) {
+        result = check(ctx, status);
+        failure_add_hint(
+            ctx, "a run that was ended left a key that DIR.pending/key.uri names: destroy it, and remove "
+                 "DIR.pending, or give its --pin");
+        goto cleanup;
+    }
+    TRY(check(ctx, estuary_store_remove_pending(job->store, ctx->err)));
+cleanup:
+    OPENSSL_free(uri);
+    OPENSSL_free(full);
     return result;
 }
 
@@ -148,21 +231,25 @@ int job_make_key(context *ctx, enroll_job *job)
     return check(ctx, estuary_key_generate(job->algorithm, &job->key, ctx->err));
 }
 
-void job_destroy_key(context *ctx, enroll_job *job)
+/* Written down, destroyed, forgotten, in this order; the failure that led here is told, not this one. */
+bool job_destroy_key(context *ctx, enroll_job *job)
 {
     char text[1024];
-    const char *uri = job->key_uri != NULL ? job->key_uri : job->place;
     const estuary_secret *pin = NULL;
-    estuary_error *own = estuary_error_new(); /* the failure that led here is told, not this one */
-    if (!job->in_hardware || job->key == NULL || (job->key_uri == NULL && job->beside) ||
-        pin_get(ctx, &pin) != EXIT_DONE)
-        goto cleanup;
-    if (estuary_key_destroy(uri, pin, own) == ESTUARY_OK)
-        goto cleanup;
-    snprintf(text, sizeof(text), "the new key could not be destroyed and is still at %s", uri);
-    warn(ctx, "key.left", text);
-cleanup:
+    estuary_error *own = estuary_error_new();
+    bool done = false;
+    if (!job->in_hardware || job->key == NULL || job->key_uri == NULL) {
+        done = true;
+    } else if (pin_get(ctx, &pin) == EXIT_DONE &&
+               estuary_store_save_key_intent(job->store, job->key_uri, own) == ESTUARY_OK) {
+        done = estuary_key_destroy(job->key_uri, pin, own) == ESTUARY_OK;
+    }
     estuary_error_free(own);
+    if (done)
+        return true;
+    snprintf(text, sizeof(text), "the new key could not be destroyed and is still at %s", job->key_uri);
+    warn(ctx, "key.left", text);
+    return false;
 }
 
 static int refers_to_place(context *ctx, const enroll_job *job, const char *uri, bool *same)

@@ -24,6 +24,7 @@ static int prepare(context *ctx)
     if (option_given(ctx, OPT_FIPS))
         TRY(check(ctx, estuary_process_enable_fips(ctx->err)));
     TRY(log_open(ctx));
+    TRY(tpm_auth_set(ctx));
 cleanup:
     return result;
 }

@@ -49,6 +49,10 @@ static const option table[OPT_COUNT] = {
                  "private key: that of --cert, else the one to certify"},
     [OPT_PIN] = {"pin", 0, "SRC", SECRET, SERVERS | IN_CSR | IN_VERIFY | IN_KEY,
                  "passphrase or PIN of the key"},
+    [OPT_TPM_OWNER_AUTH] = {"tpm-owner-auth", 0, "SRC", SECRET, SERVERS | IN_CSR | IN_VERIFY | IN_KEY,
+                            "authorisation of the TPM's owner hierarchy"},
+    [OPT_TPM_PARENT_AUTH] = {"tpm-parent-auth", 0, "SRC", SECRET, SERVERS | IN_CSR | IN_VERIFY | IN_KEY,
+                             "authorisation of the TPM key's persistent parent"},
     [OPT_INSECURE_KEY_PERMISSIONS] = {"insecure-key-permissions", 0, NULL, FLAG,
                                       SERVERS | IN_CSR | IN_VERIFY | IN_KEY,
                                       "use a private key that others can read"},
@@ -214,6 +218,11 @@ static int add(context *ctx, option_id id, const char *text, option_origin origi
     return EXIT_DONE;
 }
 
+int option_default(context *ctx, option_id id, const char *text)
+{
+    return option_given(ctx, id) ? EXIT_DONE : add(ctx, id, text, ORIGIN_ARGUMENT, "");
+}
+
 static int not_for_command(context *ctx, option_id id)
 {
     return fail(ctx, "usage.option", "see estuary COMMAND --help", "%s does not belong to this command",
@@ -363,6 +372,7 @@ int options_finish(context *ctx)
     for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++)
         TRY(check_choice(ctx, choices[i]));
     TRY(option_exclude(ctx, OPT_QUIET, OPT_VERBOSE));
+    TRY(key_out_as_path(ctx));
     if (option_given(ctx, OPT_JSON))
         ctx->json = true;
     ctx->verbosity = option_given(ctx, OPT_QUIET) ? -1 : (int)ctx->options[OPT_VERBOSE].count;

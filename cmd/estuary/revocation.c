@@ -31,7 +31,9 @@ static int set_times(context *ctx, estuary_revocation *checker)
     if (days > 0)
         TRY(check(ctx, estuary_revocation_set_limit(checker, ESTUARY_REVOCATION_MAX_AGE_SECONDS, days * DAY,
                                                     ctx->err)));
-    if (option_given(ctx, OPT_AT) && !time_parse(option_text(ctx, OPT_AT), &at))
+    if (!option_given(ctx, OPT_AT))
+        goto cleanup;
+    if (!time_parse(option_text(ctx, OPT_AT), &at))
         TRY(fail(ctx, "usage.time", "2026-01-31T12:00:00Z", "--at wants a time in RFC 3339 form"));
     TRY(check(ctx, estuary_revocation_set_time(checker, at, ctx->err)));
 cleanup:

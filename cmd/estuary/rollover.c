@@ -39,8 +39,13 @@ cleanup:
 /* Looking is left to the command that changes what is trusted: a server we refuse is asked nothing more. */
 void rollover_hint(context *ctx)
 {
-    if (may_be_rollover(ctx) && option_given(ctx, OPT_TRUST))
-        failure_add_hint(
-            ctx, "if the CA has a new root, estuary cacerts --server URL --trust FILE -o FILE, with these "
-                 "trust anchors as FILE, fetches it");
+    const char *trust = option_text(ctx, OPT_TRUST);
+    if (trust == NULL || !may_be_rollover(ctx))
+        return;
+    failure_add_hint(ctx,
+                     strcmp(trust, "system") == 0
+                         ? "the system's store does not hold this CA's root: give it with --trust FILE; "
+                           "estuary bootstrap fetches one, to be confirmed by its fingerprint"
+                         : "if the CA has a new root, estuary cacerts --server URL --trust FILE -o FILE, "
+                           "with these trust anchors as FILE, fetches it");
 }

@@ -30,11 +30,15 @@ int key_open(context *ctx, EVP_PKEY **out)
     unsigned flags = option_given(ctx, OPT_INSECURE_KEY_PERMISSIONS) ? ESTUARY_KEY_INSECURE_PERMISSIONS : 0;
     TRY(pin_get(ctx, &pin));
     TRY(check(ctx, estuary_key_open(uri, pin, flags, out, ctx->err)));
-    /* a key in hardware stays there: DIR names it; one in a file is copied into DIR */
-    if (!certifies_given_key(ctx) || !key_is_hardware(uri))
+    if (!certifies_given_key(ctx))
         goto cleanup;
-    OPENSSL_free(ctx->key_name);
-    TRY(key_exact_name(ctx, uri, &ctx->key_name));
+    /* a key in hardware stays there: DIR names it; so does one with a passphrase, which a copy would undo */
+    if (key_is_hardware(uri)) {
+        OPENSSL_free(ctx->key_name);
+        TRY(key_exact_name(ctx, uri, &ctx->key_name));
+    } else if (pin != NULL) {
+        TRY(key_keep_protected(ctx, uri, flags));
+    }
 cleanup:
     return result;
 }

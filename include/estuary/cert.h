@@ -127,7 +127,7 @@ ESTUARY_EXPORT estuary_status estuary_expectation_set_host(estuary_expectation *
 /* The purpose that extKeyUsage must allow: "clientAuth", "serverAuth" or dotted decimal. */
 ESTUARY_EXPORT estuary_status estuary_expectation_set_purpose(estuary_expectation *expectation,
                                                               const char *purpose, estuary_error *err);
-/* The time to judge by; 0 means now. */
+/* The time to judge by; the present, unless this is called. */
 ESTUARY_EXPORT void estuary_expectation_set_time(estuary_expectation *expectation, time_t at);
 /* Chain depth comes from here; NULL means the defaults. */
 ESTUARY_EXPORT estuary_status estuary_expectation_set_limits(estuary_expectation *expectation,

@@ -78,8 +78,8 @@ ESTUARY_EXPORT estuary_status estuary_config_insecure_accept_any_server(estuary_
  * AUTO      when the server's CSR attributes ask for it. An enrolment first fetches /csrattrs for that,
  * unless this client has; 204, 404, 405 and 501 ask for nothing, any other failure ends the enrolment.
  * Without the key, nothing is asked and nothing bound. REQUIRED  always; a request signed elsewhere is
- * refused (key.cannot-sign) before anything is dialed. OFF       never; a server that asks for it is written
- * to the log as a warning.
+ * refused (key.cannot-sign) before anything is dialed. OFF       never, and nothing is fetched for that; CSR
+ * attributes that are fetched for another reason and ask for it are written to the log as a warning.
  */
 typedef enum estuary_pop {
     ESTUARY_POP_AUTO = 0, /* the default */
@@ -109,9 +109,9 @@ ESTUARY_EXPORT estuary_status estuary_config_set_progress(estuary_config *config
                                                           void *arg, estuary_error *err);
 
 /*
- * Checks the server's chain, and issued certificates that name a responder, for revocation by this checker
- * and its policy (R3, R6); shared by reference. NULL: not (the default). Evidence that is missing in the
- * handshake is fetched, and the server dialled again.
+ * Checks the server's chain, and the path of what is issued as far as its certificates name a source, for
+ * revocation by this checker and its policy (R3, R6); shared by reference. NULL: not (the default). Evidence
+ * that is missing in the handshake is fetched, and the server dialled again.
  */
 ESTUARY_EXPORT estuary_status estuary_config_set_revocation(estuary_config *config,
                                                             estuary_revocation *checker, estuary_error *err);

@@ -45,9 +45,9 @@ ESTUARY_EXPORT estuary_status estuary_key_generate(const char *algorithm, EVP_PK
 /*
  * Makes a key where the URI says: in a token (estuary_token_generate()), in a TPM and wrapped by it in the
  * new file tpm2:PATH (ec:P-256, ec:P-384, rsa:2048, rsa:3072) - below the persistent key that
- * tpm2:PATH?parent=0x81… names, else below the owner hierarchy, which then must have no authorisation -, or
- * as a new key file (estuary_key_write()). pin is the token's PIN, the key's authorisation, or the file's
- * passphrase; may be NULL. The caller frees *out.
+ * tpm2:PATH?parent=0x81… names, else below the owner hierarchy; see estuary_process_set_tpm_auth() where that
+ * has an authorisation -, or as a new key file (estuary_key_write()). pin is the token's PIN, the key's
+ * authorisation, or the file's passphrase; may be NULL. The caller frees *out.
  */
 ESTUARY_EXPORT estuary_status estuary_key_create(const char *algorithm, const char *uri,
                                                  const estuary_secret *pin, EVP_PKEY **out,
@@ -66,6 +66,18 @@ ESTUARY_EXPORT estuary_status estuary_key_create(const char *algorithm, const ch
 ESTUARY_EXPORT estuary_status estuary_key_create_next(const char *algorithm, const char *old,
                                                       const estuary_secret *pin, char **uri, EVP_PKEY **out,
                                                       estuary_error *err);
+
+/*
+ * The exact name of a key that is to be made, for the caller to write down first: a process that is killed
+ * while it makes a key in hardware may leave one that nobody knows. For estuary_key_create(): in a token with
+ * the id drawn; ESTUARY_E_KEY when it is taken. And for the key that estuary_key_create_next() would make.
+ * Both are handed to estuary_key_create(), and to estuary_key_destroy() when it comes to that. pin as there.
+ * *exact and *uri are freed with OPENSSL_free(). ESTUARY_E_USAGE for key files.
+ */
+ESTUARY_EXPORT estuary_status estuary_key_plan(const char *uri, const estuary_secret *pin, char **exact,
+                                               estuary_error *err);
+ESTUARY_EXPORT estuary_status estuary_key_plan_next(const char *old, const estuary_secret *pin, char **uri,
+                                                    estuary_error *err);
 
 /*
  * Destroys a key for good: in a token (estuary_token_delete()), or the file of tpm2:PATH, without which the

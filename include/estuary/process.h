@@ -7,6 +7,7 @@
 #include <estuary/error.h>
 #include <estuary/log.h>
 #include <estuary/metrics.h>
+#include <estuary/secret.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -34,6 +35,16 @@ ESTUARY_EXPORT bool estuary_process_fips_active(void);
  * runs meanwhile may still be recorded there. Thread-safe. The log's callback must not use a key.
  */
 ESTUARY_EXPORT void estuary_process_set_key_records(estuary_log *log, estuary_metrics *metrics);
+
+/*
+ * The authorisation of what TPM keys are below (K5): of the owner hierarchy, and of parent keys at persistent
+ * handles (tpm2:PATH?parent=0x81…). Each may be NULL: none. Needed to make and to load keys there. Takes
+ * references. Call it before the first use of a TPM key (else ESTUARY_E_USAGE) and before other threads
+ * start: TPM2OPENSSL_TCTI is changed until the TPM's provider has been loaded; later calls only put others in
+ * the place of the old ones and are thread-safe. One that the TPM refuses is not tried again: key.tpm-auth.
+ */
+ESTUARY_EXPORT estuary_status estuary_process_set_tpm_auth(const estuary_secret *owner,
+                                                           const estuary_secret *parent, estuary_error *err);
 
 #ifdef __cplusplus
 }

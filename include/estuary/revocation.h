@@ -49,10 +49,14 @@ ESTUARY_EXPORT const char *estuary_revocation_source_name(estuary_revocation_sou
 ESTUARY_EXPORT const char *estuary_revocation_status_name(estuary_revocation_status status);
 /* Where the evidence came from: a URL or a file; "" when nowhere. Lent, sanitised. */
 ESTUARY_EXPORT const char *estuary_verdict_origin(const estuary_verdict *verdict);
-/* For UNKNOWN: a stable code ("revocation.stale") and a sentence; "" for the others. Lent. */
+/*
+ * For UNKNOWN: a stable code ("revocation.stale") and a sentence; "" for the others, but that REVOKED by a
+ * CRL past its dates has a sentence that says so. Lent.
+ */
 ESTUARY_EXPORT const char *estuary_verdict_code(const estuary_verdict *verdict);
 ESTUARY_EXPORT const char *estuary_verdict_why(const estuary_verdict *verdict);
-/* For REVOKED: the time (0: not said) and RFC 5280 5.3.1's name, "keyCompromise"; "" when no reason is given.
+/*
+ * For REVOKED: the time (0: not said) and RFC 5280 5.3.1's name, "keyCompromise"; "" when no reason is given.
  */
 ESTUARY_EXPORT time_t estuary_verdict_revoked_at(const estuary_verdict *verdict);
 ESTUARY_EXPORT const char *estuary_verdict_reason(const estuary_verdict *verdict);
@@ -89,8 +93,8 @@ ESTUARY_EXPORT estuary_status estuary_revocation_set_leaf_only(estuary_revocatio
 
 /* Numbers; a value out of its range is refused (usage.limit). */
 typedef enum estuary_revocation_limit {
-    ESTUARY_REVOCATION_OCSP_TIMEOUT_MS = 0, /* one OCSP exchange; default 10 000 */
-    ESTUARY_REVOCATION_CRL_TIMEOUT_MS,      /* one CRL download; default 60 000 */
+    ESTUARY_REVOCATION_OCSP_TIMEOUT_MS = 0, /* one responder, redirects included; default 10 000 */
+    ESTUARY_REVOCATION_CRL_TIMEOUT_MS,      /* one CRL, redirects included; default 60 000 */
     ESTUARY_REVOCATION_OCSP_BYTES,          /* size of a response; default 64 KiB */
     ESTUARY_REVOCATION_CRL_BYTES,           /* size of a CRL; default 512 MiB */
     ESTUARY_REVOCATION_CRL_CACHE_SECONDS,   /* a CRL is asked for again after so long; default 3600 */
@@ -133,7 +137,10 @@ ESTUARY_EXPORT estuary_status estuary_revocation_set_log(estuary_revocation *che
                                                          estuary_error *err);
 ESTUARY_EXPORT estuary_status estuary_revocation_set_metrics(estuary_revocation *checker,
                                                              estuary_metrics *metrics, estuary_error *err);
-/* The time to judge by; 0 means now. Nothing is stored in the cache then, and nothing taken from it. */
+/*
+ * The time to judge by instead of now, 0 (1970) included; negative ones are refused (usage.time). Nothing is
+ * stored in the cache then, and nothing taken from it.
+ */
 ESTUARY_EXPORT estuary_status estuary_revocation_set_time(estuary_revocation *checker, time_t at,
                                                           estuary_error *err);
 /*

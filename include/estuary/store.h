@@ -72,6 +72,20 @@ ESTUARY_EXPORT estuary_status estuary_store_load_pending_with_key(estuary_store 
  */
 ESTUARY_EXPORT estuary_status estuary_store_pending_key_uri(estuary_store *store, char **uri,
                                                             estuary_error *err);
+/*
+ * Writes down a key in hardware that is about to be made for the request, or destroyed because that was
+ * refused: in DIR.pending/, in the place of a pending request; it is what estuary_store_set_key_uri() sets,
+ * too. Once the key is made estuary_store_save_pending() replaces it, once it is destroyed
+ * estuary_store_remove_pending() ends it. So a process killed in between leaves nothing that nobody knows.
+ */
+ESTUARY_EXPORT estuary_status estuary_store_save_key_intent(estuary_store *store, const char *uri,
+                                                            estuary_error *err);
+/*
+ * The key that a killed process wrote down so, which may be there or not: destroy it (estuary_key_destroy()),
+ * and remove the pending request. *uri is NULL when there is none; freed with OPENSSL_free().
+ */
+ESTUARY_EXPORT estuary_status estuary_store_key_intent(estuary_store *store, char **uri, estuary_error *err);
+
 ESTUARY_EXPORT estuary_status estuary_store_remove_pending(estuary_store *store, estuary_error *err);
 
 /*

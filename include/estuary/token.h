@@ -38,8 +38,11 @@ ESTUARY_EXPORT estuary_status estuary_token_delete(const char *uri, const estuar
                                                    estuary_error *err);
 
 /*
- * Makes an AES key inside the token that encrypts and wraps: aes:128, aes:192, aes:256 (NULL means this one).
- * The URI names it as for estuary_token_generate(), and its attributes are read back in the same way.
+ * Makes an AES key inside the token: one that encrypts and decrypts, aes:128, aes:192, aes:256 (NULL means
+ * this one), or one that wraps and unwraps, aes-wrap:128, aes-wrap:192, aes-wrap:256. Never both: what is
+ * wrapped could be decrypted, and be read outside of the token. A token that grants more has the key
+ * destroyed. The URI names it as for estuary_token_generate(), and its attributes are read back in the same
+ * way.
  */
 ESTUARY_EXPORT estuary_status estuary_token_generate_secret(const char *algorithm, const char *uri,
                                                             const estuary_secret *pin, estuary_error *err);

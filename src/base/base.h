@@ -112,6 +112,9 @@ void est_buf_free(est_buf *buf); /* wipes */
  */
 void est_text_sanitise(const void *text, size_t len, char *out, size_t size);
 
+/* Lower-case hexadecimal, 2 * len characters and a NUL. */
+void est_hex_write(const uint8_t *bytes, size_t len, char *out);
+
 bool est_text_equal_nocase(const char *a, const char *b); /* ASCII only, no locale */
 
 /* clock.c */
@@ -143,7 +146,10 @@ typedef enum est_file_result {
 
 /* *out is NUL-terminated after *len bytes and freed with est_free_secret(). */
 est_file_result est_file_read(const char *path, size_t max, est_file_flags flags, uint8_t **out, size_t *len);
-void est_free_secret(void *memory, size_t len); /* wipes first */
+void est_free_secret(void *memory, size_t len);               /* wipes first */
+bool est_fd_write_all(int fd, const void *bytes, size_t len); /* errno says why not */
+/* A regular file, ours or root's, none of the `forbidden` mode bits set, not larger than max. */
+bool est_fd_is_ours(int fd, mode_t forbidden, off_t max, off_t *size);
 /* Sets err: `what` names the file's role ("the trust anchor file"). */
 estuary_status est_file_fail(estuary_error *err, est_file_result result, est_code code, const char *what,
                              const char *path);

@@ -257,7 +257,7 @@ EST_ERROR(
     "if the server allows that")
 EST_ERROR(SERVER_BINDING_WANTED, "server.binding-wanted", SERVER, 8, 0,
           "the server wants the request bound to the TLS session (RFC 7030 3.5)",
-          "use --pop auto or required")
+          "use --pop auto or required; a request signed elsewhere (--csr) cannot be bound")
 
 /* protocol: the server's answer is not EST */
 EST_ERROR(PROTOCOL, "protocol.malformed", PROTOCOL, 8, 0, "the server's answer is malformed", "")
@@ -618,7 +618,10 @@ EST_ERROR(KEY_PIN_FINAL_TRY, "key.pin-final-try", KEY, 11, 0,
 EST_ERROR(KEY_PIN_EXPIRED, "key.pin-expired", KEY, 11, 0, "the PIN has to be changed first", "")
 EST_ERROR(KEY_TPM_PARENT, "key.tpm-parent", KEY, 11, 0,
           "the TPM wants an authorisation for what the key is below: its parent key, or the owner hierarchy",
-          "where the hierarchy has one, make keys below a persistent key: tpm2:PATH?parent=0x81000001")
+          "give it with --tpm-owner-auth or --tpm-parent-auth")
+EST_ERROR(KEY_TPM_AUTH, "key.tpm-auth", KEY, 11, 0,
+          "the authorisation given for the TPM's owner hierarchy, or for the parent key, is wrong",
+          "it is not tried again; see --tpm-owner-auth and --tpm-parent-auth")
 EST_ERROR(KEY_NAME_TAKEN, "key.name-taken", KEY, 11, 0, "the token holds a key of this label or id already",
           "choose another object= in the URI")
 EST_ERROR(KEY_NOT_EXTRACTABLE, "key.not-extractable", KEY, 11, 0,
@@ -647,6 +650,10 @@ EST_ERROR(UNSUPPORTED_SIGNER_KEY, "unsupported.signer-key", UNSUPPORTED, 12, 0,
 EST_ERROR(UNSUPPORTED_TPM2, "unsupported.tpm2", UNSUPPORTED, 12, 0,
           "OpenSSL's tpm2 provider is not installed or finds no TPM, so TPM keys cannot be used",
           "install tpm2-openssl; TPM2OPENSSL_TCTI says where the TPM is")
+EST_ERROR(
+    UNSUPPORTED_TPM2_AUTH, "unsupported.tpm2-auth", UNSUPPORTED, 12, 0,
+    "the authorisation of a TPM's owner hierarchy or parent key needs libestuary-tcti.so, which is not there",
+    "install libestuary-tcti.so beside the library, in its folder estuary")
 EST_ERROR(UNSUPPORTED_PKCS11, "unsupported.pkcs11", UNSUPPORTED, 12, 0,
           "p11-kit is not installed, so PKCS#11 keys cannot be used", "install libp11-kit0")
 EST_ERROR(UNSUPPORTED_KEY_URI, "unsupported.key-uri", UNSUPPORTED, 12, 0,

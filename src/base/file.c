@@ -11,6 +11,31 @@ void est_free_secret(void *memory, size_t len)
     OPENSSL_clear_free(memory, len);
 }
 
+bool est_fd_write_all(int fd, const void *bytes, size_t len)
+{
+    const uint8_t *at = bytes;
+    while (len > 0) {
+        ssize_t put = write(fd, at, len);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put <= 0)
+            return false;
+        at += put;
+        len -= (size_t)put;
+    }
+    return true;
+}
+
+bool est_fd_is_ours(int fd, mode_t forbidden, off_t max, off_t *size)
+{
+    struct stat info;
+    if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode) || (info.st_mode & forbidden) != 0 ||
+        (info.st_uid != geteuid() && info.st_uid != 0) || info.st_size > max)
+        return false;
+    *size = info.st_size;
+    return true;
+}
+
 static est_file_result check(int fd, size_t max, est_file_flags flags, size_t *size)
 {
     struct stat info;

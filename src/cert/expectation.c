@@ -112,12 +112,13 @@ estuary_status estuary_expectation_set_purpose(estuary_expectation *expectation,
 
 void estuary_expectation_set_time(estuary_expectation *expectation, time_t at)
 {
+    expectation->is_at = true;
     expectation->at = at;
 }
 
 time_t est_expectation_time(const estuary_expectation *expectation)
 {
-    return expectation->at == 0 ? est_now() : expectation->at;
+    return expectation->is_at ? expectation->at : est_now();
 }
 
 estuary_status estuary_expectation_set_limits(estuary_expectation *expectation, const estuary_limits *limits,

@@ -29,7 +29,8 @@ struct estuary_expectation {
     STACK_OF(X509) *untrusted;
     char *host;
     char *purpose;
-    time_t at; /* 0: now */
+    bool is_at; /* else: now */
+    time_t at;
     estuary_limits *limits;
 };
 

@@ -62,6 +62,8 @@ typedef struct est_evidence {
     est_revocation_job *job; /* fetching */
     est_passed_chain passed[EST_PASSED_CHAINS];
     size_t next_passed;
+    bool just_passed; /* the next session checks, and counts, nothing anew */
+    int issued_from;  /* `job` begins so far above what was issued */
 } est_evidence;
 
 struct estuary_client {
@@ -122,9 +124,9 @@ estuary_status est_evidence_fetch(estuary_client *client, est_http_engine *engin
 /* After on_done: does the policy let the chain pass? */
 estuary_status est_evidence_judge(estuary_client *client, estuary_error *err);
 void est_evidence_stop(estuary_client *client);
-/* Lent; NULL when the issued certificate is not to be checked. */
-const STACK_OF(X509) *est_evidence_issued_chain(const estuary_client *client,
-                                                const estuary_enrollment *enrollment);
+/* *out is lent; NULL when the issued certificate is not to be checked, which the finding then says. */
+estuary_status est_evidence_issued_chain(const estuary_client *client, estuary_enrollment *enrollment,
+                                         const STACK_OF(X509) **out, estuary_error *err);
 estuary_status est_evidence_begin_issued(estuary_client *client, const STACK_OF(X509) *path,
                                          est_http_engine *engine, est_revocation_done_fn *on_done, void *arg,
                                          estuary_error *err);

@@ -112,7 +112,8 @@ static estuary_status check_allowed(const estuary_client *client, estuary_operat
     if (operation == ESTUARY_OP_SIMPLEREENROLL && client->config->identity == NULL)
         return est_fail(err, EST_USAGE_IDENTITY_NEEDED, NULL); /* RFC 7030 4.2.2 */
     if (client->config->fips && enrollment != NULL &&
-        !est_key_is_fips_approved(X509_REQ_get0_pubkey(enrollment->request)))
+        !est_key_is_fips_approved(
+            X509_REQ_get0_pubkey((X509_REQ *)estuary_enrollment_get0_request(enrollment))))
         return est_fail(err, EST_UNSUPPORTED_FIPS_ALGORITHM,
                         "the request's key is not of a kind FIPS approves");
     return ESTUARY_OK;

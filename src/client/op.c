@@ -166,13 +166,13 @@ static void on_issued_looked_at(void *arg, estuary_status status, const estuary_
 /* "Issued certificates are checked too when they name a responder": the policy decides here as well. */
 static est_step look_at_issued(est_op *op)
 {
-    const STACK_OF(X509) *path = est_evidence_issued_chain(op->client, op->enrollment);
+    const STACK_OF(X509) *path = NULL;
+    estuary_status status = est_evidence_issued_chain(op->client, op->enrollment, &path, op->err);
     if (path == NULL)
-        return finish(op, ESTUARY_OK);
+        return finish(op, status);
     op->looking = true;
     op->step = EST_STEP_REVOCATION;
-    estuary_status status =
-        est_evidence_begin_issued(op->client, path, op->drive.engine, on_issued_looked_at, op, op->err);
+    status = est_evidence_begin_issued(op->client, path, op->drive.engine, on_issued_looked_at, op, op->err);
     if (status == ESTUARY_OK)
         return op->step;
     op->looking = false;

@@ -35,6 +35,11 @@ cleanup:
     return status;
 }
 
+static EVP_PKEY *request_key(const estuary_enrollment *enrollment)
+{
+    return enrollment->unread ? enrollment->key : X509_REQ_get0_pubkey(enrollment->request);
+}
+
 static estuary_status take_request(estuary_enrollment *enrollment, const estuary_request *request,
                                    estuary_error *err)
 {
@@ -94,7 +99,8 @@ estuary_status estuary_enrollment_new(estuary_operation operation, const estuary
     EST_TRY(est_keygen_prepare(enrollment, request, err));
     EST_TRY(take_request(enrollment, request, err));
     /* what we signed ourselves was verified with its public half right then */
-    EST_TRY(est_csr_refuse_broken(enrollment->request, enrollment->csr != NULL, err));
+    EST_TRY(est_csr_refuse_broken(enrollment->request,
+                                  enrollment->csr == NULL ? NULL : request_key(enrollment), err));
     if (operation == ESTUARY_OP_SIMPLEREENROLL)
         EST_TRY(check_unchanged(enrollment->request, enrollment->old, err));
     *out = enrollment;
@@ -149,9 +155,12 @@ estuary_status est_enrollment_sign(estuary_enrollment *enrollment, const uint8_t
         EST_FAIL(EST_KEY_NOT_REQUEST_KEY, NULL);
     if (binding_len > 0)
         EST_TRY(set_binding(enrollment->csr, binding, binding_len, err));
-    EST_TRY(estuary_csr_sign(enrollment->csr, enrollment->key, &request, err));
+    bool unread = false;
+    EST_TRY(est_csr_sign(enrollment->csr, enrollment->key, &request, enrollment->cmc == NULL ? &unread : NULL,
+                         err));
     X509_REQ_free(enrollment->request);
     enrollment->request = request;
+    enrollment->unread = unread;
     enrollment->bound = binding_len > 0;
     est_cmc_forget_message(enrollment->cmc);
 
@@ -162,8 +171,7 @@ cleanup:
 /* RFC 7030 4.4.1: with serverkeygen the request's key counts for nothing, the server's does */
 static EVP_PKEY *expected_key(const estuary_enrollment *enrollment)
 {
-    return enrollment->operation == ESTUARY_OP_SERVERKEYGEN ? enrollment->generated
-                                                            : X509_REQ_get0_pubkey(enrollment->request);
+    return enrollment->operation == ESTUARY_OP_SERVERKEYGEN ? enrollment->generated : request_key(enrollment);
 }
 
 bool est_enrollment_can_bind(const estuary_enrollment *enrollment)
@@ -332,6 +340,14 @@ const estuary_server *estuary_enrollment_get0_server(const estuary_enrollment *e
 
 const X509_REQ *estuary_enrollment_get0_request(const estuary_enrollment *enrollment)
 {
+    /* who asks gets a whole one: only an enrolment's own work can do without the key as an object */
+    X509_REQ *whole = enrollment->unread ? est_request_dup(enrollment->request) : NULL;
+    if (whole != NULL) {
+        estuary_enrollment *mine = (estuary_enrollment *)enrollment;
+        X509_REQ_free(mine->request);
+        mine->request = whole;
+        mine->unread = false;
+    }
     return enrollment->request;
 }
 

@@ -127,7 +127,7 @@ static estuary_status load_request(const json_t *object, estuary_enrollment *enr
     ERR_clear_error();
     est_free(der);
     if (status == ESTUARY_OK)
-        status = est_csr_refuse_broken(enrollment->request, false, err);
+        status = est_csr_refuse_broken(enrollment->request, NULL, err);
     return status == ESTUARY_E_CERTIFICATE ? broken(err, "its PKCS#10 request is damaged or weak") : status;
 }
 

@@ -137,6 +137,7 @@ struct estuary_enrollment {
     estuary_csr *csr; /* NULL: signed elsewhere */
     EVP_PKEY *key;    /* NULL: signed elsewhere */
     X509_REQ *request;
+    bool unread;     /* request holds the public half of key as bytes only */
     bool bound;      /* request carries a channel binding, so it is signed again for each session */
     bool maybe_sent; /* a request left, and no whole answer came */
     X509 *old;

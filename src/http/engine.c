@@ -14,9 +14,10 @@ struct est_http_engine {
     CURLM *multi;
     est_http_watch_fn *watch; /* NULL: epoll does it */
     void *arg;
-    int epoll;       /* -1: somebody else watches */
-    est_http *first; /* what is running */
-    int64_t curl_at; /* when curl wants to be called; -1: not */
+    int epoll;            /* -1: somebody else watches */
+    est_http *first;      /* what is running */
+    est_http_turn *turns; /* what waits for the next turn */
+    int64_t curl_at;      /* when curl wants to be called; -1: not */
     int64_t tick_at;
 };
 
@@ -92,6 +93,8 @@ void est_http_engine_free(est_http_engine *engine)
         return;
     while (engine->first != NULL)
         est_http_abort(engine->first);
+    while (engine->turns != NULL)
+        est_http_turn_cancel(engine->turns);
     if (engine->multi != NULL)
         (void)curl_multi_cleanup(engine->multi);
     if (engine->epoll >= 0)
@@ -136,8 +139,43 @@ bool est_engine_repeat(est_http *http)
            curl_multi_add_handle(multi, http->easy) == CURLM_OK;
 }
 
+void est_http_turn_ask(est_http_turn *turn, est_http_engine *engine)
+{
+    if (turn->engine != NULL)
+        return;
+    turn->engine = engine;
+    turn->next = engine->turns;
+    engine->turns = turn;
+}
+
+void est_http_turn_cancel(est_http_turn *turn)
+{
+    if (turn->engine == NULL)
+        return;
+    est_http_turn **at = &turn->engine->turns;
+    while (*at != turn)
+        at = &(*at)->next;
+    *at = turn->next;
+    turn->engine = NULL;
+    turn->next = NULL;
+}
+
+/* One of them: each step of the loop is as short as that. Who asks again goes behind those that wait. */
+static void take_turn(est_http_engine *engine)
+{
+    est_http_turn *turn = engine->turns;
+    if (turn == NULL)
+        return;
+    while (turn->next != NULL)
+        turn = turn->next;
+    est_http_turn_cancel(turn);
+    turn->fn(turn->arg);
+}
+
 int64_t est_http_engine_deadline_ms(const est_http_engine *engine)
 {
+    if (engine->turns != NULL)
+        return 0;
     int64_t at = engine->first == NULL ? -1 : engine->tick_at;
     if (engine->curl_at >= 0 && (at < 0 || engine->curl_at < at))
         at = engine->curl_at;
@@ -193,6 +231,7 @@ static estuary_status conclude(est_http_engine *engine, bool ok, estuary_error *
 {
     collect(engine);
     tick(engine, est_monotonic_ms());
+    take_turn(engine);
     return ok ? ESTUARY_OK : est_fail(err, EST_NETWORK, NULL);
 }
 

@@ -85,6 +85,19 @@ estuary_status est_http_engine_ready(est_http_engine *engine, int fd, int events
 /* Waits at most timeout_ms for what comes first, and handles it. */
 estuary_status est_http_engine_step(est_http_engine *engine, int64_t timeout_ms, estuary_error *err);
 
+/*
+ * Work that goes in pieces, so that transfers move in between: fn is called once, in the engine's next turn,
+ * and may ask for another one. Zero-initialise; must not go away while it waits.
+ */
+typedef struct est_http_turn {
+    void (*fn)(void *arg);
+    void *arg;
+    est_http_engine *engine; /* NULL: it does not wait */
+    struct est_http_turn *next;
+} est_http_turn;
+void est_http_turn_ask(est_http_turn *turn, est_http_engine *engine);
+void est_http_turn_cancel(est_http_turn *turn); /* one that does not wait is fine */
+
 /* status is never ESTUARY_OK unless a whole answer went to the sink. May start or free any link. */
 typedef void est_http_done_fn(void *arg, estuary_status status, const estuary_error *err);
 

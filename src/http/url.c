@@ -5,30 +5,64 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* RFC 4291 2.5.5 (compatible and mapped) and RFC 6052 2.1: a translator behind may take it for IPv4. */
-static bool holds_ipv4(const uint8_t bytes[16])
+/* RFC 3927 */
+static bool is_link_local_v4(const uint8_t bytes[4])
+{
+    return bytes[0] == 0xa9 && bytes[1] == 0xfe;
+}
+
+/* RFC 6052 2.2: where the IPv4 address stands behind a prefix of 48, 56, 64 or 96 bits; byte 8 is passed
+ * over. */
+static bool translates_to_link_local(const uint8_t bytes[16])
+{
+    static const uint8_t places[][4] = {{6, 7, 9, 10}, {7, 9, 10, 11}, {9, 10, 11, 12}, {12, 13, 14, 15}};
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        const uint8_t *at = places[i];
+        if (is_link_local_v4((const uint8_t[]){bytes[at[0]], bytes[at[1]], bytes[at[2]], bytes[at[3]]}))
+            return true;
+    }
+    return false;
+}
+
+/*
+ * A translator or a tunnel's end takes what stands inside for the IPv4 address to send to: RFC 4291 2.5.5
+ * (compatible, mapped), RFC 2765 2.1 (translated), RFC 6052 2.1 and RFC 8215 (NAT64), RFC 3056 2 (6to4),
+ * RFC 4380 4 (Teredo: the server's, and the client's with its bits inverted), RFC 5214 6.1 (ISATAP).
+ */
+static bool holds_link_local_v4(const uint8_t bytes[16])
 {
     static const uint8_t compatible[12] = {0};
     static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-    static const uint8_t translated[12] = {0x00, 0x64, 0xff, 0x9b};
-    return memcmp(bytes, compatible, 12) == 0 || memcmp(bytes, mapped, 12) == 0 ||
-           memcmp(bytes, translated, 12) == 0;
+    static const uint8_t translated[12] = {[8] = 0xff, [9] = 0xff};
+    static const uint8_t nat64[12] = {0x00, 0x64, 0xff, 0x9b};
+    static const uint8_t local_nat64[6] = {0x00, 0x64, 0xff, 0x9b, 0x00, 0x01};
+    static const uint8_t teredo[4] = {0x20, 0x01, 0x00, 0x00};
+    static const uint8_t isatap[3] = {0x00, 0x5e, 0xfe};
+    if (memcmp(bytes, compatible, 12) == 0 || memcmp(bytes, mapped, 12) == 0 ||
+        memcmp(bytes, translated, 12) == 0 || memcmp(bytes, nat64, 12) == 0 ||
+        ((bytes[8] & 0xfc) == 0 && memcmp(bytes + 9, isatap, 3) == 0))
+        return is_link_local_v4(bytes + 12);
+    if (memcmp(bytes, local_nat64, sizeof(local_nat64)) == 0)
+        return translates_to_link_local(bytes);
+    if (bytes[0] == 0x20 && bytes[1] == 0x02)
+        return is_link_local_v4(bytes + 2);
+    if (memcmp(bytes, teredo, sizeof(teredo)) == 0)
+        return is_link_local_v4(bytes + 4) ||
+               is_link_local_v4((const uint8_t[]){bytes[12] ^ 0xff, bytes[13] ^ 0xff, 0, 0});
+    return false;
 }
 
-/* RFC 3927, RFC 4291 2.5.6; an IPv4 address may stand inside of an IPv6 one. */
+/* RFC 3927, RFC 4291 2.5.6; an IPv4 address may stand inside of an IPv6 one (R0). */
 static bool is_link_local(const struct sockaddr *address)
 {
     if (address->sa_family == AF_INET) {
         const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)address;
-        return (ntohl(v4->sin_addr.s_addr) >> 16) == 0xa9fe;
+        return is_link_local_v4((const uint8_t *)&v4->sin_addr.s_addr);
     }
     if (address->sa_family != AF_INET6)
         return false;
     const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)address;
-    const uint8_t *bytes = v6->sin6_addr.s6_addr;
-    if (holds_ipv4(bytes))
-        return bytes[12] == 0xa9 && bytes[13] == 0xfe;
-    return IN6_IS_ADDR_LINKLOCAL(&v6->sin6_addr);
+    return IN6_IS_ADDR_LINKLOCAL(&v6->sin6_addr) || holds_link_local_v4(v6->sin6_addr.s6_addr);
 }
 
 /* Whatever a name resolves to is seen here. Cloud machines hand out credentials at such addresses. */

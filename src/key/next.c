@@ -1,6 +1,7 @@
 /* A renewal's new key: where the old one lives, under the old one's name with a number appended. */
 #include "key/next.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -34,9 +35,27 @@ static estuary_status next_in_token(const char *algorithm, const char *old, cons
     (void)algorithm, (void)old, (void)pin, (void)uri, (void)out;
     return est_fail(err, EST_UNSUPPORTED_KEY_URI, "this build has no PKCS#11");
 }
+
+static estuary_status plan_in_token(const char *uri, const estuary_secret *pin, char **exact,
+                                    estuary_error *err)
+{
+    (void)uri, (void)pin, (void)exact;
+    return est_fail(err, EST_UNSUPPORTED_KEY_URI, "this build has no PKCS#11");
+}
+#define plan_next_in_token plan_in_token
 #else
-#define next_in_token est_p11_next
+#define next_in_token      est_p11_next
+#define plan_in_token      est_p11_plan
+#define plan_next_in_token est_p11_plan_next
 #endif
+
+static estuary_status none_follows(const char *old, estuary_error *err)
+{
+    return est_fail(err, EST_USAGE,
+                    old != NULL && strncasecmp(old, "handle:", 7) == 0
+                        ? "a TPM makes no new key at a persistent handle, but in a file: tpm2:PATH"
+                        : "only a key in a token or TPM is followed by one in the same place");
+}
 
 estuary_status estuary_key_create_next(const char *algorithm, const char *old, const estuary_secret *pin,
                                        char **uri, EVP_PKEY **out, estuary_error *err)
@@ -47,10 +66,40 @@ estuary_status estuary_key_create_next(const char *algorithm, const char *old, c
         return next_in_token(algorithm, old, pin, uri, out, err);
     if (old != NULL && strncasecmp(old, "tpm2:", 5) == 0)
         return est_tpm2_next(algorithm, old, pin, uri, out, err);
-    return est_fail(err, EST_USAGE,
-                    old != NULL && strncasecmp(old, "handle:", 7) == 0
-                        ? "a TPM makes no new key at a persistent handle, but in a file: tpm2:PATH"
-                        : "only a key in a token or TPM is followed by one in the same place");
+    return none_follows(old, err);
+}
+
+estuary_status estuary_key_plan_next(const char *old, const estuary_secret *pin, char **uri,
+                                     estuary_error *err)
+{
+    *uri = NULL;
+    if (old != NULL && strncasecmp(old, "pkcs11:", 7) == 0)
+        return plan_next_in_token(old, pin, uri, err);
+    if (old != NULL && strncasecmp(old, "tpm2:", 5) == 0)
+        return est_tpm2_plan_next(old, uri, err);
+    return none_follows(old, err);
+}
+
+static estuary_status plan_tpm2(const char *uri, char **exact, estuary_error *err)
+{
+    char *path = NULL;
+    estuary_status status = est_tpm2_uri_path(uri, &path, err);
+    if (status == ESTUARY_OK && (access(path, F_OK) == 0 || errno != ENOENT))
+        status = est_fail(err, EST_KEY_EXISTS, NULL);
+    if (status == ESTUARY_OK && (*exact = est_strdup(uri)) == NULL)
+        status = est_fail_memory(err);
+    est_free(path);
+    return status;
+}
+
+estuary_status estuary_key_plan(const char *uri, const estuary_secret *pin, char **exact, estuary_error *err)
+{
+    *exact = NULL;
+    if (uri != NULL && strncasecmp(uri, "pkcs11:", 7) == 0)
+        return plan_in_token(uri, pin, exact, err);
+    if (uri != NULL && strncasecmp(uri, "tpm2:", 5) == 0)
+        return plan_tpm2(uri, exact, err);
+    return est_fail(err, EST_USAGE, "only a key in a token (pkcs11:) or of a TPM (tpm2:) is planned here");
 }
 
 /* The wrapped key is worth nothing without the file, and the TPM keeps no copy. */

@@ -19,6 +19,10 @@ estuary_status est_p11_next(const char *algorithm, const char *old, const estuar
                             EVP_PKEY **out, estuary_error *err);
 estuary_status est_tpm2_next(const char *algorithm, const char *old, const estuary_secret *pin, char **uri,
                              EVP_PKEY **out, estuary_error *err);
+/* see estuary_key_plan() and estuary_key_plan_next() */
+estuary_status est_p11_plan(const char *uri, const estuary_secret *pin, char **exact, estuary_error *err);
+estuary_status est_p11_plan_next(const char *old, const estuary_secret *pin, char **uri, estuary_error *err);
+estuary_status est_tpm2_plan_next(const char *old, char **uri, estuary_error *err);
 bool est_tpm2_is_key_file(const char *path); /* TSS2 PEM */
 /* The path of tpm2:PATH, without what may follow after '?'; freed with est_free(). */
 estuary_status est_tpm2_uri_path(const char *uri, char **path, estuary_error *err);

@@ -32,6 +32,7 @@ typedef struct est_p11_kit {
     CK_RV (*modules_initialize)(CK_FUNCTION_LIST **modules, p11_kit_destroyer failure);
     void (*modules_finalize_and_release)(CK_FUNCTION_LIST **modules);
     char *(*module_get_name)(CK_FUNCTION_LIST *module);
+    char *(*module_get_filename)(CK_FUNCTION_LIST *module);
     CK_FUNCTION_LIST *(*module_load)(const char *path, int flags);
     CK_RV (*module_initialize)(CK_FUNCTION_LIST *module);
     CK_RV (*module_finalize)(CK_FUNCTION_LIST *module);
@@ -68,6 +69,8 @@ typedef struct est_p11_modules {
 
 estuary_status est_p11_modules_open(const est_p11_uri *uri, est_p11_modules **out, estuary_error *err);
 void est_p11_modules_free(est_p11_modules *modules);
+/* What tells a module from others in this process: its file, or else its name. Ours; NULL: short memory. */
+char *est_p11_module_identity(CK_FUNCTION_LIST *module);
 
 /* pkcs11_text.c: PKCS#11 pads its texts with blanks */
 
@@ -83,6 +86,7 @@ typedef struct est_p11_token {
     struct est_p11_token *next;
     est_p11_modules *modules;
     CK_FUNCTION_LIST *calls;
+    char *module; /* its identity: what a token says of itself, another module can say too */
     CK_SLOT_ID slot;
     CK_TOKEN_INFO info;
     char label[EST_P11_TEXT_SIZE];

@@ -53,11 +53,5 @@ estuary_status est_p11_uri_format(const est_p11_token *token, const est_p11_name
 
 void est_p11_hex(const uint8_t *bytes, size_t len, char out[2 * EST_P11_NAME_MAX + 1])
 {
-    static const char digits[] = "0123456789abcdef";
-    size_t used = 0;
-    for (size_t i = 0; i < len && i < EST_P11_NAME_MAX; i++) {
-        out[used++] = digits[bytes[i] >> 4];
-        out[used++] = digits[bytes[i] & 15];
-    }
-    out[used] = '\0';
+    est_hex_write(bytes, len < EST_P11_NAME_MAX ? len : EST_P11_NAME_MAX, out);
 }

@@ -191,7 +191,12 @@ estuary_status estuary_token_delete(const char *uri, const estuary_secret *pin, 
     EST_TRY(est_p11_place_open(uri, pin, true, &at, err));
     if (at.name.id_len == 0 && at.name.label_len == 0)
         EST_FAIL(EST_USAGE_PKCS11_URI, "the URI of a key to delete names it with object= or id=");
-    EST_TRY(est_p11_find(&at.session, CKO_PRIVATE_KEY, &at.name, &key, err));
+    status = est_p11_find(&at.session, CKO_PRIVATE_KEY, &at.name, &key, err);
+    /* a process killed while it made the key may have left the public half alone */
+    if (status != ESTUARY_OK && at.name.id_len > 0 && est_error_code_of(err) == EST_KEY_NOT_FOUND &&
+        at.token->calls->C_DestroyObject != NULL)
+        (void)destroy_public(&at, &at.name);
+    EST_TRY(status);
     EST_TRY(est_p11_name_of(&at.session, key, &own, err));
     CK_RV rv = at.token->calls->C_DestroyObject == NULL
                    ? CKR_FUNCTION_NOT_SUPPORTED

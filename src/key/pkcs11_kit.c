@@ -27,6 +27,7 @@ static const struct {
     {"p11_kit_modules_initialize", offsetof(est_p11_kit, modules_initialize)},
     {"p11_kit_modules_finalize_and_release", offsetof(est_p11_kit, modules_finalize_and_release)},
     {"p11_kit_module_get_name", offsetof(est_p11_kit, module_get_name)},
+    {"p11_kit_module_get_filename", offsetof(est_p11_kit, module_get_filename)},
     {"p11_kit_module_load", offsetof(est_p11_kit, module_load)},
     {"p11_kit_module_initialize", offsetof(est_p11_kit, module_initialize)},
     {"p11_kit_module_finalize", offsetof(est_p11_kit, module_finalize)},

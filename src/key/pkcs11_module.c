@@ -111,6 +111,19 @@ estuary_status est_p11_modules_open(const est_p11_uri *uri, est_p11_modules **ou
     return status;
 }
 
+char *est_p11_module_identity(CK_FUNCTION_LIST *module)
+{
+    const est_p11_kit *kit = est_p11_kit_get();
+    char *file = kit->module_get_filename(module);
+    char *full = file == NULL ? NULL : realpath(file, NULL);
+    char *name = file == NULL ? kit->module_get_name(module) : NULL;
+    char *identity = est_strdup(full != NULL ? full : file != NULL ? file : name != NULL ? name : "");
+    free(full); /* malloc()'s, like p11-kit's own */
+    free(file);
+    free(name);
+    return identity;
+}
+
 void est_p11_modules_free(est_p11_modules *modules)
 {
     if (modules == NULL)

@@ -1,6 +1,6 @@
 /* A new key in the token of an old one, its label with a number appended. */
 #include "key/next.h"
-#include "key/pkcs11.h"
+#include "key/pkcs11_use.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -65,9 +65,33 @@ static estuary_status plan(const est_p11_place *at, char **uri, estuary_error *e
     EST_TRY(est_p11_find(&at->session, CKO_PRIVATE_KEY, &at->name, &key, err));
     EST_TRY(est_p11_name_of(&at->session, key, &old, err));
     EST_TRY(choose(at, &old, &fresh, err));
+    EST_TRY(est_p11_choose_name(&at->session, CKO_PRIVATE_KEY, &fresh, err)); /* its id */
     EST_TRY(est_p11_uri_format(at->token, &fresh, est_p11_place_module_path(at), uri, err));
 
 cleanup:
+    return status;
+}
+
+estuary_status est_p11_plan_next(const char *old, const estuary_secret *pin, char **uri, estuary_error *err)
+{
+    est_p11_place at = {0};
+    estuary_status status = est_p11_place_open(old, pin, false, &at, err);
+    if (status == ESTUARY_OK)
+        status = plan(&at, uri, err);
+    est_p11_place_close(&at, status == ESTUARY_OK ? CKR_OK : CKR_FUNCTION_FAILED);
+    return status;
+}
+
+estuary_status est_p11_plan(const char *uri, const estuary_secret *pin, char **exact, estuary_error *err)
+{
+    estuary_status status = ESTUARY_OK;
+    est_p11_place at = {0};
+    EST_TRY(est_p11_place_open(uri, pin, false, &at, err));
+    EST_TRY(est_p11_choose_name(&at.session, CKO_PRIVATE_KEY, &at.name, err));
+    EST_TRY(est_p11_uri_format(at.token, &at.name, est_p11_place_module_path(&at), exact, err));
+
+cleanup:
+    est_p11_place_close(&at, status == ESTUARY_OK ? CKR_OK : CKR_FUNCTION_FAILED);
     return status;
 }
 

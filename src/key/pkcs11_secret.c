@@ -53,50 +53,59 @@ estuary_status est_p11_choose_name(const est_p11_session *session, CK_OBJECT_CLA
     return ESTUARY_OK;
 }
 
-static CK_ULONG aes_length(const char *algorithm)
+/* What a secret key is for: one that wraps must not decrypt, or it would give away what it wraps. */
+typedef struct secret_plan {
+    const char *name;
+    CK_ULONG len;
+    bool wraps;
+} secret_plan;
+
+static const secret_plan *secret_plan_of(const char *algorithm)
 {
-    static const struct {
-        const char *name;
-        CK_ULONG len;
-    } rows[] = {{"aes:128", 16}, {"aes:192", 24}, {"aes:256", 32}};
+    static const secret_plan rows[] = {{"aes:256", 32, false},     {"aes:128", 16, false},
+                                       {"aes:192", 24, false},     {"aes-wrap:128", 16, true},
+                                       {"aes-wrap:192", 24, true}, {"aes-wrap:256", 32, true}};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        if (est_text_equal_nocase(algorithm == NULL ? "aes:256" : algorithm, rows[i].name))
-            return rows[i].len;
+        if (algorithm == NULL || est_text_equal_nocase(algorithm, rows[i].name))
+            return &rows[i];
     }
-    return 0;
+    return NULL;
 }
 
-static CK_RV make_secret(const est_p11_place *at, CK_ULONG len, CK_OBJECT_HANDLE *out)
+static CK_RV make_secret(const est_p11_place *at, const secret_plan *p, CK_OBJECT_HANDLE *out)
 {
-    CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+    CK_BBOOL yes = CK_TRUE, no = CK_FALSE, wraps = p->wraps ? CK_TRUE : CK_FALSE,
+             encrypts = p->wraps ? CK_FALSE : CK_TRUE;
+    CK_ULONG len = p->len;
     CK_MECHANISM m = {CKM_AES_KEY_GEN, NULL, 0};
     CK_ATTRIBUTE list[ATTRIBUTES] = {{CKA_TOKEN, &yes, sizeof(yes)},
                                      {CKA_PRIVATE, &yes, sizeof(yes)},
                                      {CKA_SENSITIVE, &yes, sizeof(yes)},
                                      {CKA_EXTRACTABLE, &no, sizeof(no)},
-                                     {CKA_ENCRYPT, &yes, sizeof(yes)},
-                                     {CKA_DECRYPT, &yes, sizeof(yes)},
-                                     {CKA_WRAP, &yes, sizeof(yes)},
-                                     {CKA_UNWRAP, &yes, sizeof(yes)},
+                                     {CKA_ENCRYPT, &encrypts, sizeof(encrypts)},
+                                     {CKA_DECRYPT, &encrypts, sizeof(encrypts)},
+                                     {CKA_WRAP, &wraps, sizeof(wraps)},
+                                     {CKA_UNWRAP, &wraps, sizeof(wraps)},
                                      {CKA_VALUE_LEN, &len, sizeof(len)},
                                      {CKA_LABEL, (void *)at->name.label, at->name.label_len},
                                      {CKA_ID, (void *)at->name.id, at->name.id_len}};
     return at->token->calls->C_GenerateKey(at->session.handle, &m, list, 11, out);
 }
 
-static estuary_status make_checked(const est_p11_place *at, CK_ULONG len, estuary_error *err)
+static estuary_status make_checked(const est_p11_place *at, const secret_plan *p, estuary_error *err)
 {
     const CK_FUNCTION_LIST *calls = at->token->calls;
     CK_OBJECT_HANDLE key = 0;
     if (calls->C_GenerateKey == NULL || calls->C_DestroyObject == NULL)
         return est_fail(err, EST_KEY_OPERATION, "the token makes no secret keys");
-    CK_RV rv = make_secret(at, len, &key);
+    CK_RV rv = make_secret(at, p, &key);
     if (rv != CKR_OK)
         return est_p11_fail(err, rv, "making the secret key");
     if (est_p11_flag(&at->session, key, CKA_SENSITIVE, false) &&
         est_p11_flag(&at->session, key, CKA_ALWAYS_SENSITIVE, false) &&
         !est_p11_flag(&at->session, key, CKA_EXTRACTABLE, true) &&
-        est_p11_flag(&at->session, key, CKA_NEVER_EXTRACTABLE, false))
+        est_p11_flag(&at->session, key, CKA_NEVER_EXTRACTABLE, false) &&
+        !est_p11_flag(&at->session, key, p->wraps ? CKA_DECRYPT : CKA_UNWRAP, true))
         return ESTUARY_OK;
     if (calls->C_DestroyObject(at->session.handle, key) != CKR_OK)
         return est_fail(err, EST_KEY_NOT_PROTECTED,
@@ -109,12 +118,14 @@ estuary_status estuary_token_generate_secret(const char *algorithm, const char *
 {
     estuary_status status = ESTUARY_OK;
     est_p11_place at = {0};
-    CK_ULONG len = aes_length(algorithm);
-    if (len == 0)
-        EST_FAIL(EST_USAGE_KEY_ALGORITHM, "a token's secret keys are aes:128, aes:192 and aes:256");
+    const secret_plan *p = secret_plan_of(algorithm);
+    if (p == NULL)
+        EST_FAIL(EST_USAGE_KEY_ALGORITHM,
+                 "a token's secret keys are aes:128, aes:192 and aes:256 to encrypt with, and "
+                 "aes-wrap:128, aes-wrap:192 and aes-wrap:256 to wrap with");
     EST_TRY(est_p11_place_open(uri, pin, true, &at, err));
     EST_TRY(est_p11_choose_name(&at.session, CKO_SECRET_KEY, &at.name, err));
-    EST_TRY(make_checked(&at, len, err));
+    EST_TRY(make_checked(&at, p, err));
 
 cleanup:
     (void)est_key_audit(EST_KEY_OP_GENERATE, uri, at.token == NULL ? NULL : at.token->serial, status, err);

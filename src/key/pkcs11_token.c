@@ -85,6 +85,7 @@ static estuary_status search(const est_p11_uri *uri, const est_p11_modules *modu
 static void free_token(est_p11_token *token)
 {
     est_p11_modules_free(token->modules);
+    est_free(token->module);
     estuary_secret_free(token->pin);
     estuary_secret_free(token->refused_pin);
     (void)pthread_mutex_destroy(&token->lock);
@@ -92,10 +93,10 @@ static void free_token(est_p11_token *token)
 }
 
 /* With the list's lock held. */
-static est_p11_token *find_listed(const candidate *found)
+static est_p11_token *find_listed(const candidate *found, const char *module)
 {
     for (est_p11_token *token = list; token != NULL; token = token->next) {
-        if (token->slot == found->slot &&
+        if (token->slot == found->slot && strcmp(token->module, module) == 0 &&
             memcmp(token->info.label, found->info.label, sizeof(found->info.label)) == 0 &&
             memcmp(token->info.serialNumber, found->info.serialNumber, sizeof(found->info.serialNumber)) ==
                 0 &&
@@ -105,12 +106,15 @@ static est_p11_token *find_listed(const candidate *found)
     return NULL;
 }
 
-static est_p11_token *new_token(const candidate *found, est_p11_modules *modules)
+/* On success it owns the modules. */
+static est_p11_token *new_token(const candidate *found, const char *module, est_p11_modules *modules)
 {
     est_p11_token *token = est_alloc(sizeof(*token));
     if (token == NULL)
         return NULL;
-    if (pthread_mutex_init(&token->lock, NULL) != 0) {
+    token->module = est_strdup(module);
+    if (token->module == NULL || pthread_mutex_init(&token->lock, NULL) != 0) {
+        est_free(token->module);
         est_free(token);
         return NULL;
     }
@@ -136,6 +140,23 @@ static void offer_pin(est_p11_token *token, const estuary_secret *pin)
     (void)pthread_mutex_unlock(&token->lock);
 }
 
+/* The listed one, or a new one, which takes the modules; referenced. NULL: memory is short. */
+static est_p11_token *take_listed(const candidate *found, est_p11_modules **modules)
+{
+    char *module = est_p11_module_identity(found->calls);
+    if (module == NULL)
+        return NULL;
+    (void)pthread_mutex_lock(&list_lock);
+    est_p11_token *token = find_listed(found, module);
+    if (token == NULL && (token = new_token(found, module, *modules)) != NULL)
+        *modules = NULL;
+    if (token != NULL)
+        token->references++;
+    (void)pthread_mutex_unlock(&list_lock);
+    est_free(module);
+    return token;
+}
+
 estuary_status est_p11_token_open(const est_p11_uri *uri, const estuary_secret *pin, est_p11_token **out,
                                   estuary_error *err)
 {
@@ -146,13 +167,7 @@ estuary_status est_p11_token_open(const est_p11_uri *uri, const estuary_secret *
     if (status == ESTUARY_OK)
         status = search(uri, modules, &found, err);
     if (status == ESTUARY_OK) {
-        (void)pthread_mutex_lock(&list_lock);
-        est_p11_token *token = find_listed(&found);
-        if (token == NULL && (token = new_token(&found, modules)) != NULL)
-            modules = NULL;
-        if (token != NULL)
-            token->references++;
-        (void)pthread_mutex_unlock(&list_lock);
+        est_p11_token *token = take_listed(&found, &modules);
         if (token == NULL)
             status = est_fail_memory(err);
         else

@@ -136,11 +136,11 @@ static CK_RV unwrap(const est_p11_place *at, est_p11_mechanism *m, CK_OBJECT_HAN
     ADD(list, n, CKA_EXTRACTABLE, &no, sizeof(no));
     ADD(list, n, CKA_LABEL, name->label, name->label_len);
     ADD(list, n, CKA_ID, name->id, name->id_len);
-    if (type == CKK_AES) {
+    if (type == CKK_AES) { /* it was outside: no key to wrap others with, let alone one that decrypts, too */
         ADD(list, n, CKA_ENCRYPT, &yes, sizeof(yes));
         ADD(list, n, CKA_DECRYPT, &yes, sizeof(yes));
-        ADD(list, n, CKA_WRAP, &yes, sizeof(yes));
-        ADD(list, n, CKA_UNWRAP, &yes, sizeof(yes));
+        ADD(list, n, CKA_WRAP, &no, sizeof(no));
+        ADD(list, n, CKA_UNWRAP, &no, sizeof(no));
     } else {
         ADD(list, n, CKA_SIGN, &yes, sizeof(yes));
     }

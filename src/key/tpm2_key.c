@@ -1,5 +1,6 @@
 /* A TPM's key as a signer: what it signs, decrypts and derives, in its own library context. */
 #include "key/tpm2.h"
+#include "key/tpm2_auth.h"
 
 #include <estuary/signer.h>
 #include <openssl/err.h>
@@ -40,9 +41,14 @@ estuary_status est_tpm2_fail_at_parent(estuary_error *err, const char *what)
 {
     est_code code = known_cause();
     const char *reason = ERR_reason_error_string(est_openssl_first_error());
-    if (code == EST_KEY_PIN || code == EST_KEY_PIN_LOCKED ||
-        (reason != NULL && strstr(reason, "authorization failure") != NULL))
-        return est_fail_openssl(err, EST_KEY_TPM_PARENT, NULL);
+    if (code == EST_KEY_PIN_LOCKED)
+        return est_tpm2_fail(err, what);
+    if (code == EST_KEY_PIN || (reason != NULL && strstr(reason, "authorization failure") != NULL)) {
+        if (!est_tpm2_auth_was_refused())
+            return est_fail_openssl(err, EST_KEY_TPM_PARENT, NULL);
+        est_key_count("key_pin_failures_total");
+        return est_fail_openssl(err, EST_KEY_TPM_AUTH, NULL);
+    }
     return est_tpm2_fail(err, what);
 }
 

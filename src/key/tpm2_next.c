@@ -105,25 +105,37 @@ static uint32_t read_parent(const char *path)
     return parent;
 }
 
+estuary_status est_tpm2_plan_next(const char *old, char **uri, estuary_error *err)
+{
+    estuary_status status = ESTUARY_OK;
+    char *path = NULL, *fresh = NULL;
+    EST_TRY(est_tpm2_uri_path(old, &path, err));
+    EST_TRY(choose(path, &fresh, err));
+    uint32_t parent = read_parent(path);
+    *uri = parent == 0 ? est_printf("tpm2:%s", fresh) : est_printf("tpm2:%s?parent=0x%08x", fresh, parent);
+    if (*uri == NULL)
+        status = est_fail_memory(err);
+
+cleanup:
+    est_free(path);
+    est_free(fresh);
+    return status;
+}
+
 estuary_status est_tpm2_next(const char *algorithm, const char *old, const estuary_secret *pin, char **uri,
                              EVP_PKEY **out, estuary_error *err)
 {
     estuary_status status = ESTUARY_OK;
-    char *path = NULL, *fresh = NULL, *full = NULL;
-    EST_TRY(est_tpm2_uri_path(old, &path, err));
-    EST_TRY(choose(path, &fresh, err));
-    uint32_t parent = read_parent(path);
-    full = parent == 0 ? est_printf("tpm2:%s", fresh) : est_printf("tpm2:%s?parent=0x%08x", fresh, parent);
-    *uri = est_printf("tpm2:%s", fresh);
-    if (full == NULL || *uri == NULL) {
+    char *full = NULL;
+    EST_TRY(est_tpm2_plan_next(old, &full, err));
+    *uri = est_strndup(full, strcspn(full, "?"));
+    if (*uri == NULL) {
         status = est_fail_memory(err);
         goto cleanup;
     }
     EST_TRY(estuary_key_create(algorithm, full, pin, out, err));
 
 cleanup:
-    est_free(path);
-    est_free(fresh);
     est_free(full);
     if (status != ESTUARY_OK) {
         est_free(*uri);

@@ -110,20 +110,6 @@ static estuary_status exists(estuary_error *err)
     return est_fail(err, EST_KEY_EXISTS, NULL);
 }
 
-static bool write_all(int fd, const char *bytes, size_t len)
-{
-    while (len > 0) {
-        ssize_t put = write(fd, bytes, len);
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put <= 0)
-            return false;
-        bytes += put;
-        len -= (size_t)put;
-    }
-    return true;
-}
-
 static estuary_status write_temporary(const place *at, const estuary_secret *pem, estuary_error *err)
 {
     size_t len = 0;
@@ -132,7 +118,7 @@ static estuary_status write_temporary(const place *at, const estuary_secret *pem
                     S_IRUSR | S_IWUSR);
     if (fd < 0)
         return est_fail_errno(err, EST_IO, "the new key cannot be written");
-    bool done = fchmod(fd, S_IRUSR | S_IWUSR) == 0 && write_all(fd, text, len) && fsync(fd) == 0;
+    bool done = fchmod(fd, S_IRUSR | S_IWUSR) == 0 && est_fd_write_all(fd, text, len) && fsync(fd) == 0;
     int saved = errno;
     if (close(fd) != 0 && done) {
         saved = errno;

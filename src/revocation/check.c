@@ -76,9 +76,10 @@ estuary_status estuary_revocation_decide(const estuary_revocation *checker, cons
     case ESTUARY_REVOCATION_REVOKED:
         if (verdict->revoked_at != 0)
             est_time_format(verdict->revoked_at, when);
-        return est_fail(err, EST_REVOKED, "the certificate is revoked%s%s%s%s",
-                        when[0] == '\0' ? "" : " since ", when,
-                        reason[0] == '\0' ? "" : ", reason: ", reason);
+        return est_fail(err, EST_REVOKED, "the certificate is revoked%s%s%s%s%s%s%s",
+                        when[0] == '\0' ? "" : " since ", when, reason[0] == '\0' ? "" : ", reason: ", reason,
+                        verdict->outdated ? " (" : "", verdict->outdated ? verdict->why : "",
+                        verdict->outdated ? ")" : "");
     case ESTUARY_REVOCATION_UNKNOWN:
     default:
         if (checker->policy == ESTUARY_REVOCATION_SOFT)

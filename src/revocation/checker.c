@@ -1,10 +1,8 @@
 /* The checker's settings and lifetime. */
 #include "revocation/checker.h"
 
-#include <fcntl.h>
 #include <pthread.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define KIB  INT64_C(1024)
@@ -66,6 +64,7 @@ void estuary_revocation_free(estuary_revocation *checker)
         return;
     est_ocsp_cache_free(checker->ocsp_cache);
     est_crl_cache_free(checker->crl_cache);
+    est_known_free(checker->known);
     if (checker->folder >= 0)
         (void)close(checker->folder);
     est_free(checker->proxy);
@@ -103,7 +102,11 @@ estuary_status est_checker_begin(estuary_revocation *checker, estuary_error *err
     }
     if (checker->crl_cache == NULL)
         EST_TRY(est_crl_cache_new(checker->folder, checker->limits[ESTUARY_REVOCATION_CRL_CACHE_ENTRIES],
-                                  &checker->crl_cache, err));
+                                  checker->limits[ESTUARY_REVOCATION_INDEX_BYTES], &checker->crl_cache, err));
+    if (checker->known == NULL && (checker->known = est_known_new()) == NULL) {
+        status = est_fail_memory(err);
+        goto cleanup;
+    }
     atomic_store(&checker->in_use, true);
 
 cleanup:
@@ -118,10 +121,20 @@ int64_t est_checker_limit(const estuary_revocation *checker, estuary_revocation_
 
 bool est_checker_caches(const estuary_revocation *checker)
 {
-    return checker->at == 0;
+    return !checker->is_at;
 }
 
-/* --- settings ------------------------------------------------------------------------------------- */
+bool est_checker_was_given_evidence(const estuary_revocation *checker)
+{
+    return checker->crls.count > 0 || checker->response_count > 0;
+}
+
+bool est_checker_is_leaf_only(const estuary_revocation *checker)
+{
+    return checker->leaf_only;
+}
+
+/* --- settings --- */
 
 estuary_status estuary_revocation_set_methods(estuary_revocation *checker, unsigned methods, bool crl_first,
                                               estuary_error *err)
@@ -201,9 +214,11 @@ estuary_status estuary_revocation_set_time(estuary_revocation *checker, time_t a
     estuary_status status = may_change(checker, err);
     if (status == ESTUARY_OK && at < 0)
         return est_fail(err, EST_USAGE_TIME, NULL);
-    if (status == ESTUARY_OK)
-        checker->at = at;
-    return status;
+    if (status != ESTUARY_OK)
+        return status;
+    checker->is_at = true;
+    checker->at = at;
+    return ESTUARY_OK;
 }
 
 estuary_status estuary_revocation_set_log(estuary_revocation *checker, estuary_log *log, estuary_error *err)
@@ -277,14 +292,6 @@ estuary_status estuary_revocation_set_proxy(estuary_revocation *checker, const c
     return ESTUARY_OK;
 }
 
-/* What others could write to would be read as evidence about who can be trusted; and it fills their disk. */
-static bool is_ours(int fd)
-{
-    struct stat info;
-    return fstat(fd, &info) == 0 && S_ISDIR(info.st_mode) && (info.st_uid == geteuid() || info.st_uid == 0) &&
-           (info.st_mode & (S_IWGRP | S_IWOTH)) == 0;
-}
-
 estuary_status estuary_revocation_set_cache(estuary_revocation *checker, const char *folder,
                                             estuary_error *err)
 {
@@ -292,33 +299,19 @@ estuary_status estuary_revocation_set_cache(estuary_revocation *checker, const c
     if (status != ESTUARY_OK)
         return status;
     int fd = -1;
-    if (folder != NULL) {
-        bool made = mkdir(folder, 0700) == 0;
-        fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
-            return est_fail_errno(err, EST_CONFIG_CACHE, "the cache folder \"%s\" cannot be %s", folder,
-                                  made ? "opened" : "made or opened");
-        if (!is_ours(fd)) {
-            (void)close(fd);
-            return est_fail(err, EST_CONFIG_CACHE,
-                            "the cache folder \"%s\" is not ours, or its group or others can write to it",
-                            folder);
-        }
-    }
+    if (folder != NULL)
+        status = est_cache_folder_open(folder, &fd, err);
+    if (status != ESTUARY_OK)
+        return status;
     if (checker->folder >= 0)
         (void)close(checker->folder);
     checker->folder = fd;
     return ESTUARY_OK;
 }
 
-/* --- evidence given by hand ------------------------------------------------------------------------- */
+/* --- evidence given by hand --- */
 
 #define GIVEN_MAX 256
-
-static bool looks_like_url(const char *text)
-{
-    return strstr(text, "://") != NULL;
-}
 
 estuary_status estuary_revocation_add_crl(estuary_revocation *checker, const char *file_or_url,
                                           estuary_error *err)
@@ -326,7 +319,7 @@ estuary_status estuary_revocation_add_crl(estuary_revocation *checker, const cha
     estuary_status status = may_change(checker, err);
     if (status != ESTUARY_OK)
         return status;
-    const char *refusal = looks_like_url(file_or_url) ? est_http_url_refusal(file_or_url) : NULL;
+    const char *refusal = est_url_looks_like_one(file_or_url) ? est_http_url_refusal(file_or_url) : NULL;
     if (refusal != NULL)
         return est_fail(err, EST_USAGE, "the CRL's URL cannot be used: %s", refusal);
     if (checker->crls.count >= GIVEN_MAX)
@@ -358,7 +351,7 @@ estuary_status estuary_revocation_add_ocsp_response(estuary_revocation *checker,
     return ESTUARY_OK;
 }
 
-/* --- the caches ------------------------------------------------------------------------------------- */
+/* --- the caches --- */
 
 estuary_status estuary_revocation_cache_list(estuary_revocation *checker, estuary_cache_fn *fn, void *arg,
                                              estuary_error *err)

@@ -3,7 +3,7 @@
 
 #include <openssl/err.h>
 
-/* --- (c) (1) to (3), (h) ----------------------------------------------------------------------------- */
+/* --- (c) (1) to (3), (h) --- */
 
 static bool same_bytes(const unsigned char *a, int a_len, const unsigned char *b, int b_len)
 {
@@ -60,7 +60,7 @@ bool est_crl_delta_belongs(const est_crl *complete, const est_crl *delta)
     return find_misfit(complete, delta) == EST_OK_CODE;
 }
 
-/* --- RFC 5280 5.2.4 (c), (d): numbers, and dates ------------------------------------------------------ */
+/* --- RFC 5280 5.2.4 (c), (d): numbers, and dates --- */
 
 est_delta_use est_crl_delta_find_use(const est_question *question, const est_crl *complete,
                                      const est_crl *delta, estuary_verdict *why)

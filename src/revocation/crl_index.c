@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <openssl/err.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 #define TRUSTED_NS             100000000 /* for so long a look at the CRL's file counts */
 
 struct est_crl_index {
+    atomic_int references;
     pthread_mutex_t lock;
     bool has_lock;
     int crl_fd, fd;
@@ -55,9 +57,15 @@ static void free_level(uint8_t ***groups, size_t count)
     est_free(groups);
 }
 
+est_crl_index *est_crl_index_up_ref(est_crl_index *index)
+{
+    atomic_fetch_add(&index->references, 1);
+    return index;
+}
+
 void est_crl_index_free(est_crl_index *index)
 {
-    if (index == NULL)
+    if (index == NULL || atomic_fetch_sub(&index->references, 1) != 1)
         return;
     for (size_t level = 0; level < index->shape.levels; level++)
         free_level(index->groups[level], groups_in(index, level));
@@ -144,6 +152,7 @@ estuary_status est_crl_index_open(int crl_fd, int folder, const char *name, uint
     *out = NULL;
     if (index == NULL)
         return est_fail_memory(err);
+    atomic_init(&index->references, 1);
     index->fd = index->crl_fd = -1;
     EST_TRY(open_files(index, crl_fd, folder, name, err));
     EST_TRY(read_header(index, folder, name, err));
@@ -154,11 +163,6 @@ estuary_status est_crl_index_open(int crl_fd, int folder, const char *name, uint
 cleanup:
     est_crl_index_free(index);
     return status;
-}
-
-const est_crl *est_crl_index_get0_facts(const est_crl_index *index)
-{
-    return index->header.facts;
 }
 
 /* --- pages --- */

@@ -52,6 +52,7 @@ typedef struct est_index_identity {
     int64_t modified, modified_ns, changed, changed_ns;
 } est_index_identity;
 bool est_index_identity_of(int fd, est_index_identity *out);
+bool est_index_identity_at(int folder, const char *name, est_index_identity *out);
 
 /* crl_index_facts.c: what stands in the header. */
 typedef struct est_index_header {

@@ -19,19 +19,24 @@ typedef struct level {
     uint64_t written;
 } level;
 
-typedef struct builder {
-    int crl_fd, fd;
+typedef struct est_crl_indexing {
+    int crl_fd, folder, fd;
+    char name[EST_CRL_INDEX_NAME], temporary[64];
+    uint8_t mac_key[INDEX_HASH];
     const est_crl *crl;
-    const STACK_OF(X509) *signers;
+    STACK_OF(X509) *signers;
     est_index_header header;
     est_index_shape shape;
     uint64_t header_len;
     est_index_leaf *records;
     size_t count, capacity;
+    uint64_t passes, pass;
     uint64_t from, to; /* the fingerprints of this pass, both included */
-    bool is_full;
+    bool is_full, was_full;
     level *levels; /* INDEX_LEVELS of them */
     uint8_t *chunk;
+    est_crl_reader *reader; /* of this pass */
+    uint64_t at;            /* in the CRL's file */
 } builder;
 
 static estuary_status refuse(estuary_error *err, const char *why)
@@ -104,68 +109,68 @@ static estuary_status on_entry(void *arg, const est_crl_entry *entry, estuary_er
     return ESTUARY_OK;
 }
 
-static estuary_status feed_file(const builder *b, est_crl_reader *reader, estuary_error *err)
+/* What is indexed is verified again: the file may be another one by now. */
+static estuary_status begin_pass(builder *b, estuary_error *err)
+{
+    uint64_t width = UINT64_MAX / b->passes;
+    b->from = b->pass == 0 ? 0 : b->to + 1;
+    b->to = b->pass + 1 == b->passes ? UINT64_MAX : b->from + width;
+    b->count = 0;
+    b->at = 0;
+    est_crl_reader_free(b->reader);
+    b->reader = NULL;
+    estuary_status status = est_crl_reader_new(NULL, b->crl->bytes, &b->reader, err);
+    if (status == ESTUARY_OK)
+        est_crl_reader_on_entry(b->reader, on_entry, b);
+    return status;
+}
+
+/* At most *left bytes. */
+static estuary_status feed_file(builder *b, uint64_t *left, estuary_error *err)
 {
     estuary_status status = ESTUARY_OK;
-    uint64_t at = 0;
-    while (status == ESTUARY_OK && at < b->crl->bytes) {
-        ssize_t len = pread(b->crl_fd, b->chunk, CHUNK, (off_t)at);
+    while (status == ESTUARY_OK && b->at<b->crl->bytes && * left> 0) {
+        ssize_t len = pread(b->crl_fd, b->chunk, *left < CHUNK ? (size_t)*left : CHUNK, (off_t)b->at);
         if (len <= 0)
             return est_fail_errno(err, EST_CRL_INDEX, "the cached CRL cannot be read");
-        status = est_crl_reader_feed(reader, b->chunk, (size_t)len, err);
-        at += (uint64_t)len;
+        status = est_crl_reader_feed(b->reader, b->chunk, (size_t)len, err);
+        b->at += (uint64_t)len;
+        *left -= (uint64_t)len;
     }
     return status;
 }
 
-/* What is indexed is verified again: the file may be another one by now. */
-static estuary_status read_range(builder *b, estuary_error *err)
+static estuary_status end_pass(builder *b, estuary_error *err)
 {
     estuary_status status = ESTUARY_OK;
-    est_crl_reader *reader = NULL;
     est_crl *again = NULL;
-    b->count = 0;
-    EST_TRY(est_crl_reader_new(NULL, b->crl->bytes, &reader, err));
-    est_crl_reader_on_entry(reader, on_entry, b);
-    EST_TRY(feed_file(b, reader, err));
-    EST_TRY(est_crl_reader_final(reader, b->signers, &again, err));
+    EST_TRY(est_crl_reader_final(b->reader, b->signers, &again, err));
     if (memcmp(again->digest, b->crl->digest, sizeof(again->digest)) != 0 ||
-        again->entries != b->crl->entries)
+        again->entries != b->crl->entries) {
         status = refuse(err, "the cached CRL is another one");
-
-cleanup:
-    est_crl_free(again);
-    est_crl_reader_free(reader);
-    return status;
-}
-
-static estuary_status index_range(builder *b, estuary_error *err)
-{
-    estuary_status status = read_range(b, err);
-    if (status != ESTUARY_OK)
-        return status;
+        goto cleanup;
+    }
     est_index_sort(b->records, b->count);
     for (size_t i = 0; i < b->count && status == ESTUARY_OK; i++)
         status = put_record(b, 0, &b->records[i], sizeof(b->records[i]), b->records[i].fingerprint, err);
+    b->pass++;
+
+cleanup:
+    est_crl_free(again);
     return status;
 }
 
 /* Fingerprints are spread evenly, so equal ranges hold about as many each. */
-static estuary_status index_in_passes(builder *b, uint64_t passes, estuary_error *err)
+static estuary_status begin_passes(builder *b, uint64_t passes, estuary_error *err)
 {
-    estuary_status status = ESTUARY_OK;
-    uint64_t width = UINT64_MAX / passes;
     memset(b->levels, 0, INDEX_LEVELS * sizeof(*b->levels));
+    b->passes = passes;
+    b->pass = 0;
     b->is_full = false;
-    for (uint64_t i = 0; i < passes && status == ESTUARY_OK; i++) {
-        b->from = i == 0 ? 0 : b->to + 1;
-        b->to = i + 1 == passes ? UINT64_MAX : b->from + width;
-        status = index_range(b, err);
-    }
-    return status == ESTUARY_OK ? write_what_is_left(b, err) : status;
+    return passes > MAX_PASSES ? refuse(err, "it needs more memory") : begin_pass(b, err);
 }
 
-static estuary_status index_all(builder *b, uint64_t max_memory, estuary_error *err)
+static estuary_status make_room(builder *b, uint64_t max_memory, estuary_error *err)
 {
     uint64_t most = max_memory > OVERHEAD ? (max_memory - OVERHEAD) / sizeof(*b->records) : 0;
     if (most < MIN_RECORDS)
@@ -177,13 +182,22 @@ static estuary_status index_all(builder *b, uint64_t max_memory, estuary_error *
     if (b->records == NULL || b->levels == NULL || b->chunk == NULL)
         return est_fail_memory(err);
     uint64_t passes = (b->crl->entries + most - 1) / most;
-    passes = passes <= 1 ? 1 : passes + 1 + passes / 8; /* even is not equal */
-    estuary_status status = passes > MAX_PASSES ? refuse(err, "it needs more memory") : ESTUARY_OK;
-    if (status == ESTUARY_OK)
-        status = index_in_passes(b, passes, err);
-    return status != ESTUARY_OK && b->is_full && passes * 2 <= MAX_PASSES
-               ? index_in_passes(b, passes * 2, err)
-               : status;
+    return begin_passes(b, passes <= 1 ? 1 : passes + 1 + passes / 8, err); /* even is not equal */
+}
+
+/* The pass goes on, ends, or shows that there must be more of them. */
+static estuary_status go_on(builder *b, uint64_t *left, estuary_error *err)
+{
+    estuary_status status = feed_file(b, left, err);
+    if (status == ESTUARY_OK && b->at == b->crl->bytes)
+        status = end_pass(b, err);
+    else if (status == ESTUARY_OK)
+        return status;
+    if (status != ESTUARY_OK && b->is_full && !b->was_full) {
+        b->was_full = true;
+        return begin_passes(b, b->passes * 2, err);
+    }
+    return status == ESTUARY_OK && b->pass < b->passes ? begin_pass(b, err) : status;
 }
 
 /* --- the file --- */
@@ -201,19 +215,21 @@ static estuary_status write_header(builder *b, const uint8_t mac_key[INDEX_HASH]
     return status;
 }
 
-static estuary_status write_file(builder *b, const uint8_t mac_key[INDEX_HASH], const char *name,
-                                 uint64_t max_memory, estuary_error *err)
+/* Nothing is synced: an index that a crash tore does not authenticate and is made again. */
+static estuary_status finish(builder *b, estuary_error *err)
 {
     estuary_status status = ESTUARY_OK;
     est_index_identity after;
-    EST_TRY(write_header(b, mac_key, name, err)); /* its length; the root comes later */
-    EST_TRY(index_all(b, max_memory, err));
+    EST_TRY(write_what_is_left(b, err));
     if (!est_index_identity_of(b->crl_fd, &after) ||
         memcmp(&after, &b->header.crl_file, sizeof(after)) != 0) {
         status = refuse(err, "the cached CRL changed");
         goto cleanup;
     }
-    EST_TRY(write_header(b, mac_key, name, err));
+    EST_TRY(write_header(b, b->mac_key, b->name, err));
+    if (renameat(b->folder, b->temporary, b->folder, b->name) != 0)
+        EST_FAIL_ERRNO(EST_CRL_INDEX, "the index of the cached CRL cannot be written");
+    b->temporary[0] = '\0';
 
 cleanup:
     return status;
@@ -242,50 +258,89 @@ static bool temporary_name(char *out, size_t size)
            snprintf(out, size, ".new-index-%016llx", (unsigned long long)number) > 0;
 }
 
-/* Nothing is synced: an index that a crash tore does not authenticate and is made again. */
-static estuary_status make_file(builder *b, int folder, const char *name, uint64_t max_memory,
-                                estuary_error *err)
+static estuary_status make_file(builder *b, estuary_error *err)
 {
-    char temporary[64] = "";
-    uint8_t mac_key[INDEX_HASH];
-    estuary_status status = ESTUARY_OK;
-    EST_TRY(est_index_mac_key(folder, true, mac_key, err));
-    if (!temporary_name(temporary, sizeof(temporary)))
-        EST_FAIL_OPENSSL(EST_CRL_INDEX, NULL);
-    b->fd = openat(folder, temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR);
-    if (b->fd < 0)
-        EST_FAIL_ERRNO(EST_CRL_INDEX, "the index of the cached CRL cannot be written");
-    status = write_file(b, mac_key, name, max_memory, err);
-    if (status == ESTUARY_OK && renameat(folder, temporary, folder, name) != 0)
-        status = est_fail_errno(err, EST_CRL_INDEX, "the index of the cached CRL cannot be written");
+    estuary_status status = est_index_mac_key(b->folder, true, b->mac_key, err);
     if (status != ESTUARY_OK)
-        (void)unlinkat(folder, temporary, 0);
+        return status;
+    if (!temporary_name(b->temporary, sizeof(b->temporary)))
+        return est_fail_openssl(err, EST_CRL_INDEX, NULL);
+    b->fd = openat(b->folder, b->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+                   S_IRUSR | S_IWUSR);
+    if (b->fd >= 0)
+        return write_header(b, b->mac_key, b->name, err); /* its length; the root comes later */
+    b->temporary[0] = '\0';
+    return est_fail_errno(err, EST_CRL_INDEX, "the index of the cached CRL cannot be written");
+}
+
+void est_crl_indexing_free(est_crl_indexing *indexing)
+{
+    if (indexing == NULL)
+        return;
+    if (indexing->temporary[0] != '\0')
+        (void)unlinkat(indexing->folder, indexing->temporary, 0);
+    if (indexing->fd >= 0)
+        (void)close(indexing->fd);
+    OPENSSL_cleanse(indexing->mac_key, sizeof(indexing->mac_key));
+    est_crl_reader_free(indexing->reader);
+    est_free(indexing->records);
+    est_free(indexing->levels);
+    est_free(indexing->chunk);
+    sk_X509_free(indexing->signers);
+    est_free(indexing);
+}
+
+estuary_status est_crl_indexing_new(int crl_fd, const est_crl *crl, int folder, const char *name,
+                                    uint64_t max_memory, est_crl_indexing **out, estuary_error *err)
+{
+    estuary_status status = ESTUARY_OK;
+    *out = NULL;
+    builder *b = est_alloc(sizeof(*b));
+    if (b == NULL)
+        return est_fail_memory(err);
+    b->crl_fd = crl_fd;
+    b->folder = folder;
+    b->fd = -1;
+    b->crl = crl;
+    snprintf(b->name, sizeof(b->name), "%s", name);
+    b->signers = sk_X509_new_null();
+    if (b->signers == NULL || sk_X509_push(b->signers, crl->signer) <= 0) {
+        status = est_fail_memory(err);
+        goto cleanup;
+    }
+    EST_TRY(prepare(b, err));
+    EST_TRY(make_file(b, err));
+    EST_TRY(make_room(b, max_memory, err));
+    *out = b;
+    b = NULL;
 
 cleanup:
-    OPENSSL_cleanse(mac_key, sizeof(mac_key));
+    est_crl_indexing_free(b);
     return status;
+}
+
+estuary_status est_crl_indexing_step(est_crl_indexing *indexing, uint64_t *left, bool *done,
+                                     estuary_error *err)
+{
+    estuary_status status = ESTUARY_OK;
+    *done = false;
+    while (status == ESTUARY_OK && *left > 0 && indexing->pass < indexing->passes)
+        status = go_on(indexing, left, err);
+    if (status != ESTUARY_OK || indexing->pass < indexing->passes)
+        return status;
+    *done = true;
+    return finish(indexing, err);
 }
 
 estuary_status est_crl_index_build(int crl_fd, const est_crl *crl, int folder, const char *name,
                                    uint64_t max_memory, estuary_error *err)
 {
-    estuary_status status = ESTUARY_OK;
-    builder b = {.crl_fd = crl_fd, .fd = -1, .crl = crl};
-    STACK_OF(X509) *signers = sk_X509_new_null();
-    if (signers == NULL || sk_X509_push(signers, crl->signer) <= 0) {
-        status = est_fail_memory(err);
-        goto cleanup;
-    }
-    b.signers = signers;
-    EST_TRY(prepare(&b, err));
-    EST_TRY(make_file(&b, folder, name, max_memory, err));
-
-cleanup:
-    if (b.fd >= 0)
-        (void)close(b.fd);
-    est_free(b.records);
-    est_free(b.levels);
-    est_free(b.chunk);
-    sk_X509_free(signers);
+    est_crl_indexing *indexing = NULL;
+    bool done = false;
+    uint64_t left = UINT64_MAX;
+    estuary_status status = est_crl_indexing_new(crl_fd, crl, folder, name, max_memory, &indexing, err);
+    if (status == ESTUARY_OK && indexing != NULL)
+        status = est_crl_indexing_step(indexing, &left, &done, err);
+    est_crl_indexing_free(indexing);
     return status;
 }

@@ -24,22 +24,31 @@ typedef struct fixed {
     uint8_t digest[INDEX_HASH];
 } fixed;
 
+static bool take_identity(const struct stat *info, est_index_identity *out)
+{
+    *out = (est_index_identity){.device = info->st_dev,
+                                .inode = info->st_ino,
+                                .size = (uint64_t)info->st_size,
+                                .owner = info->st_uid,
+                                .group = info->st_gid,
+                                .mode = info->st_mode,
+                                .modified = info->st_mtim.tv_sec,
+                                .modified_ns = info->st_mtim.tv_nsec,
+                                .changed = info->st_ctim.tv_sec,
+                                .changed_ns = info->st_ctim.tv_nsec};
+    return S_ISREG(info->st_mode);
+}
+
 bool est_index_identity_of(int fd, est_index_identity *out)
 {
     struct stat info;
-    if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode))
-        return false;
-    *out = (est_index_identity){.device = info.st_dev,
-                                .inode = info.st_ino,
-                                .size = (uint64_t)info.st_size,
-                                .owner = info.st_uid,
-                                .group = info.st_gid,
-                                .mode = info.st_mode,
-                                .modified = info.st_mtim.tv_sec,
-                                .modified_ns = info.st_mtim.tv_nsec,
-                                .changed = info.st_ctim.tv_sec,
-                                .changed_ns = info.st_ctim.tv_nsec};
-    return true;
+    return fstat(fd, &info) == 0 && take_identity(&info, out);
+}
+
+bool est_index_identity_at(int folder, const char *name, est_index_identity *out)
+{
+    struct stat info;
+    return fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) == 0 && take_identity(&info, out);
 }
 
 /* Bound to the name as well: an index does not serve another CRL's file. */

@@ -1,4 +1,5 @@
-/* The key that authenticates the indexes of a cache: 32 bytes in a file of its folder that only we can read.
+/*
+ * The key that authenticates the indexes of a cache: 32 bytes in a file of its folder that only we can read.
  */
 #include "revocation/crl_index.h"
 

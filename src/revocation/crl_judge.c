@@ -5,6 +5,8 @@
  */
 #include "revocation/crl_judge.h"
 
+#include <stdio.h>
+
 #define REASON_CERTIFICATE_HOLD 6
 #define REASON_REMOVE_FROM_CRL  8
 
@@ -17,6 +19,9 @@ typedef struct judgement {
     est_delta_use use;
     estuary_verdict misfit; /* why the delta cannot be used */
     bool in_force;          /* the complete CRL, or what it becomes with the delta */
+    bool is_past;           /* it was in force */
+    bool delta_is_fresh;
+    char staleness[512]; /* of the complete CRL, in words */
     STACK_OF(X509) *delegates;
     estuary_verdict verdict;
 } judgement;
@@ -27,7 +32,7 @@ void est_crl_state_clear(est_crl_state *state)
     state->delegates = NULL;
 }
 
-/* --- what the entries say ---------------------------------------------------------------------------- */
+/* --- what the entries say --- */
 
 static bool is_lifted(const est_crl *crl)
 {
@@ -39,10 +44,21 @@ static bool says_revoked(const est_crl *crl)
     return crl->found && !is_lifted(crl);
 }
 
+/* R0: revoked for good stays revoked, whatever the clock says; a hold may have been lifted meanwhile. */
+static bool outlives_its_dates(const est_crl *crl)
+{
+    return crl->reason != REASON_CERTIFICATE_HOLD;
+}
+
+static bool delta_lists(const judgement *job)
+{
+    return job->use != EST_DELTA_NONE && job->use != EST_DELTA_MISFIT && says_revoked(job->delta);
+}
+
 /* (i) */
 static bool delta_says_revoked(const judgement *job)
 {
-    return job->use != EST_DELTA_NONE && job->use != EST_DELTA_MISFIT && says_revoked(job->delta);
+    return delta_lists(job) && (job->delta_is_fresh || outlives_its_dates(job->delta));
 }
 
 static bool delta_lifts(const judgement *job)
@@ -58,10 +74,11 @@ static bool complete_says_revoked(const judgement *job)
 {
     const est_crl *complete = job->complete;
     bool on_hold = complete->found && complete->reason == REASON_CERTIFICATE_HOLD;
-    return job->in_force && says_revoked(complete) && !(on_hold && delta_lifts(job));
+    bool counts = job->in_force || (job->is_past && outlives_its_dates(complete));
+    return counts && says_revoked(complete) && !(on_hold && delta_lifts(job));
 }
 
-/* --- dates ------------------------------------------------------------------------------------------- */
+/* --- dates --- */
 
 /*
  * (a). With a delta the two make a CRL with the delta's own dates (RFC 5280 5.2.4), so that a complete CRL
@@ -75,7 +92,9 @@ static bool find_in_force(judgement *job)
                               complete->base_number == NULL ? "the CRL" : "the delta CRL", verdict))
         return true;
     bool is_past = verdict->code == EST_REVOCATION_STALE || verdict->code == EST_REVOCATION_TOO_OLD;
-    return is_past && job->use == EST_DELTA_APPLIES && complete->this_update > 0;
+    job->is_past = is_past && complete->this_update > 0;
+    snprintf(job->staleness, sizeof(job->staleness), "%s", verdict->why);
+    return job->is_past && job->use == EST_DELTA_APPLIES;
 }
 
 static const est_crl *newest(const judgement *job)
@@ -94,7 +113,7 @@ static bool may_have_been_dropped(const judgement *job)
            newest(job)->this_update > expires;
 }
 
-/* --- the verdict ------------------------------------------------------------------------------------- */
+/* --- the verdict --- */
 
 static void set_revoked(judgement *job, const est_crl *by)
 {
@@ -102,6 +121,10 @@ static void set_revoked(judgement *job, const est_crl *by)
     verdict->status = ESTUARY_REVOCATION_REVOKED;
     verdict->code = EST_OK_CODE;
     verdict->why[0] = '\0';
+    verdict->outdated = by == job->complete && !job->in_force;
+    if (verdict->outdated)
+        snprintf(verdict->why, sizeof(verdict->why), "%.400s; what it revoked for good stays revoked",
+                 job->staleness);
     verdict->evidence = by->base_number == NULL ? ESTUARY_REVOCATION_CRL : ESTUARY_REVOCATION_DELTA;
     verdict->revoked_at = by->revoked_at;
     verdict->reason = by->reason;
@@ -145,6 +168,9 @@ static bool is_left_open(judgement *job)
         return true; /* the verdict says why already */
     if (job->complete->base_number != NULL)
         est_verdict_unknown(verdict, EST_CRL_DELTA_ALONE, NULL);
+    else if (delta_lists(job)) /* and does not count: nor does what it was added to say "good" */
+        est_verdict_unknown(verdict, EST_REVOCATION_STALE,
+                            "a delta CRL that is out of date says certificateHold");
     else if (is_lifted(job->complete))
         est_verdict_unknown(verdict, EST_CRL_ENTRY_REASON, NULL);
     else if (job->use == EST_DELTA_MISFIT || job->use == EST_DELTA_BASE_NEWER)
@@ -177,13 +203,12 @@ static bool conclude(judgement *job)
     return true;
 }
 
-/* --- the steps --------------------------------------------------------------------------------------- */
+/* --- the steps --- */
 
 /* (e): a CRL that covers nothing new is passed over, but never one that says "revoked" (R0). */
 static bool adds_something(judgement *job)
 {
-    if ((job->scope.reasons & ~job->state->reasons) != 0 || delta_says_revoked(job) ||
-        says_revoked(job->complete))
+    if ((job->scope.reasons & ~job->state->reasons) != 0 || delta_lists(job) || says_revoked(job->complete))
         return true;
     if (job->scope.reasons == 0)
         est_verdict_unknown(&job->verdict, EST_CRL_REASONS,
@@ -206,6 +231,7 @@ static estuary_status take_steps(judgement *job, const DIST_POINT *dp, estuary_e
 {
     estuary_status status = ESTUARY_OK;
     bool signer_is_good = false;
+    estuary_verdict delta_dates = {0};
     est_crl_scope_find(job->question, dp, job->complete, &job->scope, &job->verdict); /* (b), (d) */
     if (!job->scope.covers)
         return ESTUARY_OK;
@@ -216,6 +242,9 @@ static estuary_status take_steps(judgement *job, const DIST_POINT *dp, estuary_e
                                  &job->verdict, err)); /* (f); the reader has done (g) */
     if (!signer_is_good)
         return ESTUARY_OK;
+    job->delta_is_fresh =
+        job->delta != NULL && est_question_is_fresh(job->question, job->delta->this_update,
+                                                    job->delta->next_update, "the delta CRL", &delta_dates);
     job->in_force = find_in_force(job);
     if (conclude(job) && !keep_delegates(job->state, job->delegates)) {
         est_verdict_unknown(&job->verdict, EST_MEMORY, NULL);

@@ -4,7 +4,7 @@
 
 #include "revocation/revocation.h"
 
-/* --- crl_names.c: DistributionPointName and GeneralNames, compared ----------------------------------- */
+/* --- crl_names.c: DistributionPointName and GeneralNames, compared --- */
 
 /* Names that mean one thing; zero-initialise. */
 typedef struct est_crl_names {
@@ -18,7 +18,7 @@ void est_crl_names_clear(est_crl_names *names);
 bool est_crl_names_share_one(const est_crl_names *a, const est_crl_names *b);
 bool est_crl_names_hold(const GENERAL_NAMES *names, const X509_NAME *directory_name);
 
-/* --- crl_scope.c: steps (b) and (d) ------------------------------------------------------------------ */
+/* --- crl_scope.c: steps (b) and (d) --- */
 
 typedef struct est_crl_scope {
     bool covers;      /* the CRL is about the certificate; else the verdict says why not */
@@ -28,7 +28,7 @@ typedef struct est_crl_scope {
 void est_crl_scope_find(const est_question *question, const DIST_POINT *dp, const est_crl *crl,
                         est_crl_scope *out, estuary_verdict *why);
 
-/* --- crl_signer.c: step (f) -------------------------------------------------------------------------- */
+/* --- crl_signer.c: step (f) --- */
 
 /* Fails only when the looking failed. true in *ok, and what is left to be checked behind what is in
  * *delegates already (made when needed). */
@@ -43,7 +43,7 @@ typedef enum est_crl_vouch {
 est_crl_vouch est_crl_vouch_for(const est_question *question, X509 *signer);
 bool est_crl_same_key(const X509 *a, const X509 *b); /* false when one cannot be read */
 
-/* --- crl_delta.c: step (c) --------------------------------------------------------------------------- */
+/* --- crl_delta.c: step (c) --- */
 
 /* "revoked" in a genuine delta that is newer than the complete CRL counts always; the rest depends. */
 typedef enum est_delta_use {

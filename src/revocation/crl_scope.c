@@ -8,7 +8,7 @@
 
 #define NAME_SIZE 256
 
-/* --- reading the certificate ------------------------------------------------------------------------- */
+/* --- reading the certificate --- */
 
 typedef enum presence { PRESENCE_BROKEN = 0, PRESENCE_ABSENT, PRESENCE_THERE } presence;
 
@@ -39,7 +39,7 @@ static bool read_is_ca(const X509 *certificate, bool *is_ca)
     return there != PRESENCE_BROKEN;
 }
 
-/* --- the CRL's issuingDistributionPoint -------------------------------------------------------------- */
+/* --- the CRL's issuingDistributionPoint --- */
 
 /* RFC 5280 5.2.5: at most one kind; never empty. */
 static bool idp_is_sound(const ISSUING_DIST_POINT *idp)
@@ -104,7 +104,7 @@ static bool kind_fits(const est_question *question, const ISSUING_DIST_POINT *id
     return true;
 }
 
-/* --- (b) (1): whose CRL ------------------------------------------------------------------------------ */
+/* --- (b) (1): whose CRL --- */
 
 static bool issuer_fits(const est_question *question, const DIST_POINT *dp, const est_crl *crl,
                         estuary_verdict *why)
@@ -128,7 +128,7 @@ static bool issuer_fits(const est_question *question, const DIST_POINT *dp, cons
     return true;
 }
 
-/* --- (b) (2) (i): which distribution point ----------------------------------------------------------- */
+/* --- (b) (2) (i): which distribution point --- */
 
 /* What a relative name in the dp is relative to: the one cRLIssuer, or the certificate's issuer. */
 static const X509_NAME *base_of(const est_question *question, const DIST_POINT *dp)
@@ -191,7 +191,7 @@ static bool point_fits(const est_question *question, const DIST_POINT *dp, const
     return fits;
 }
 
-/* --- one point, then all of them --------------------------------------------------------------------- */
+/* --- one point, then all of them --- */
 
 static bool covers(const est_question *question, const DIST_POINT *dp, const est_crl *crl,
                    estuary_verdict *why)

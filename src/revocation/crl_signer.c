@@ -9,7 +9,7 @@
 #define NAME_SIZE 256
 #define MAX_DEPTH 8 /* as ESTUARY_LIMIT_CHAIN_DEPTH */
 
-/* --- candidates -------------------------------------------------------------------------------------- */
+/* --- candidates --- */
 
 static bool push_all(STACK_OF(X509) *to, const STACK_OF(X509) *from)
 {
@@ -38,7 +38,7 @@ estuary_status est_crl_signers(const est_question *question, STACK_OF(X509) **ou
     return ESTUARY_OK;
 }
 
-/* --- the two paths, to one anchor -------------------------------------------------------------------- */
+/* --- the two paths, to one anchor --- */
 
 typedef struct paths {
     est_path signer, issuer;
@@ -87,18 +87,14 @@ static bool same_anchor(const X509 *a, const X509 *b)
     return X509_NAME_cmp(X509_get_subject_name(a), X509_get_subject_name(b)) == 0 && est_crl_same_key(a, b);
 }
 
-/* Who stands above a CA whose own self-issued certificates are passed over; the CA itself when it is a root.
- */
-static const X509_NAME *superior_of(const STACK_OF(X509) *chain)
+static X509 *superior_of(const STACK_OF(X509) *chain)
 {
-    const X509_NAME *issuer = NULL;
-    for (int i = 0; i < sk_X509_num(chain); i++) {
+    for (int i = 0; i + 1 < sk_X509_num(chain); i++) {
         const X509 *one = sk_X509_value(chain, i);
-        issuer = X509_get_issuer_name(one);
-        if (X509_NAME_cmp(X509_get_subject_name(one), issuer) != 0)
-            break;
+        if (X509_NAME_cmp(X509_get_subject_name(one), X509_get_issuer_name(one)) != 0)
+            return sk_X509_value(chain, i + 1);
     }
-    return issuer;
+    return last_of(chain);
 }
 
 /*
@@ -109,7 +105,7 @@ static bool same_superior(const est_question *question, const X509 *signer, cons
 {
     if (X509_NAME_cmp(X509_get_subject_name(signer), X509_get_subject_name(question->issuer)) != 0)
         return true; /* named by cRLIssuer: the certificate's issuer has chosen it */
-    return X509_NAME_cmp(superior_of(both->signer.chain), superior_of(both->issuer.chain)) == 0;
+    return same_anchor(superior_of(both->signer.chain), superior_of(both->issuer.chain));
 }
 
 static bool paths_agree(const est_question *question, const X509 *signer, const paths *both,
@@ -139,7 +135,7 @@ static bool paths_agree(const est_question *question, const X509 *signer, const 
     return false;
 }
 
-/* --- what is left to be checked ---------------------------------------------------------------------- */
+/* --- what is left to be checked --- */
 
 static bool push_pair(STACK_OF(X509) **delegates, X509 *certificate, X509 *issuer)
 {
@@ -188,7 +184,7 @@ cleanup:
     return status;
 }
 
-/* --- one certificate, then all with that name and key ------------------------------------------------ */
+/* --- one certificate, then all with that name and key --- */
 
 /* 6.3.3 (f): "If a key usage extension is present ..., verify that the cRLSign bit is set". */
 static bool may_sign(X509 *signer, estuary_verdict *why)

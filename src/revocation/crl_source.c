@@ -1,4 +1,4 @@
-/* A verified CRL out of a file, through the streaming reader. */
+/* A verified CRL out of a file, through the streaming reader; in pieces when somebody's loop waits (R4). */
 #include "revocation/checker.h"
 
 #include <errno.h>
@@ -8,40 +8,88 @@
 
 #define CHUNK 65536
 
-static estuary_status feed_all(int fd, est_crl_reader *reader, estuary_error *err)
+struct est_crl_reading {
+    int fd;
+    const est_question *question;
+    est_crl_reader *reader;
+    off_t at;
+};
+
+estuary_status est_crl_reading_new(int fd, const est_question *question, int64_t max_bytes,
+                                   est_crl_reading **out, estuary_error *err)
+{
+    *out = NULL;
+    est_crl_reading *reading = est_alloc(sizeof(*reading));
+    if (reading == NULL)
+        return est_fail_memory(err);
+    reading->fd = fd;
+    reading->question = question;
+    estuary_status status =
+        est_crl_reader_new(question->certificate, (uint64_t)max_bytes, &reading->reader, err);
+    if (status == ESTUARY_OK)
+        *out = reading;
+    else
+        est_free(reading);
+    return status;
+}
+
+void est_crl_reading_free(est_crl_reading *reading)
+{
+    if (reading == NULL)
+        return;
+    est_crl_reader_free(reading->reader);
+    est_free(reading);
+}
+
+/* *left is what may still be read in this turn. */
+static estuary_status feed(est_crl_reading *reading, uint64_t *left, bool *end, estuary_error *err)
 {
     uint8_t chunk[CHUNK];
-    off_t at = 0;
-    for (;;) {
-        ssize_t n = pread(fd, chunk, sizeof(chunk), at);
+    while (*left > 0) {
+        ssize_t n =
+            pread(reading->fd, chunk, *left < sizeof(chunk) ? (size_t)*left : sizeof(chunk), reading->at);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
             return est_fail_errno(err, EST_IO, "the CRL cannot be read");
-        if (n == 0)
+        *end = n == 0;
+        if (*end)
             return ESTUARY_OK;
-        estuary_status status = est_crl_reader_feed(reader, chunk, (size_t)n, err);
+        estuary_status status = est_crl_reader_feed(reading->reader, chunk, (size_t)n, err);
         if (status != ESTUARY_OK)
             return status;
-        at += n;
+        reading->at += n;
+        *left -= (uint64_t)n;
     }
+    return ESTUARY_OK;
+}
+
+estuary_status est_crl_reading_step(est_crl_reading *reading, uint64_t *left, est_crl **out,
+                                    estuary_error *err)
+{
+    STACK_OF(X509) *signers = NULL;
+    bool end = false;
+    *out = NULL;
+    estuary_status status = feed(reading, left, &end, err);
+    if (status != ESTUARY_OK || !end)
+        return status;
+    status = est_crl_signers(reading->question, &signers, err);
+    if (status == ESTUARY_OK)
+        status = est_crl_reader_final(reading->reader, signers, out, err);
+    sk_X509_pop_free(signers, X509_free);
+    return status;
 }
 
 estuary_status est_crl_read_fd(int fd, const est_question *question, int64_t max_bytes, est_crl **out,
                                estuary_error *err)
 {
-    est_crl_reader *reader = NULL;
-    STACK_OF(X509) *signers = NULL;
+    est_crl_reading *reading = NULL;
+    uint64_t left = UINT64_MAX;
     *out = NULL;
-    estuary_status status = est_crl_reader_new(question->certificate, (uint64_t)max_bytes, &reader, err);
-    if (status == ESTUARY_OK)
-        status = feed_all(fd, reader, err);
-    if (status == ESTUARY_OK)
-        status = est_crl_signers(question, &signers, err);
-    if (status == ESTUARY_OK)
-        status = est_crl_reader_final(reader, signers, out, err);
-    sk_X509_pop_free(signers, X509_free);
-    est_crl_reader_free(reader);
+    estuary_status status = est_crl_reading_new(fd, question, max_bytes, &reading, err);
+    if (status == ESTUARY_OK && reading != NULL)
+        status = est_crl_reading_step(reading, &left, out, err);
+    est_crl_reading_free(reading);
     return status;
 }
 

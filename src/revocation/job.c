@@ -19,12 +19,17 @@ bool est_job_may_ask(const est_revocation_job *job)
     return (job->engine != NULL || job->asks_later) && !job->checker->offline;
 }
 
-void est_job_note_unknown(est_revocation_job *job, const char *origin, const estuary_error *err)
+void est_job_note_unknown(estuary_verdict *verdict, const char *origin, const estuary_error *err)
 {
     estuary_verdict note = {.reason = -1};
     est_verdict_set_origin(&note, origin);
     est_verdict_unknown(&note, est_error_code_of(err), "%s: %s", origin, estuary_error_message(err));
-    est_verdict_add(job->verdict, &note);
+    est_verdict_add(verdict, &note);
+}
+
+void est_job_drop_fallback(est_revocation_job *job)
+{
+    est_verdict_unknown(job->fallback, EST_REVOCATION_NO_EVIDENCE, NULL);
 }
 
 est_job_step est_job_propose(est_revocation_job *job, STACK_OF(X509) **pairs, est_job_step after)
@@ -50,6 +55,8 @@ static est_job_step judge_child(est_revocation_job *job)
 {
     const estuary_verdict *child = est_revocation_job_verdict(job->child, NULL);
     bool good = estuary_verdict_status(child) == ESTUARY_REVOCATION_GOOD;
+    if (!good && job->candidate->status == ESTUARY_REVOCATION_REVOKED)
+        est_job_drop_fallback(job);
     if (!good)
         est_verdict_unknown(job->candidate, EST_REVOCATION_SIGNER, "the signer's own certificate is %s: %s",
                             estuary_revocation_status_name(estuary_verdict_status(child)),
@@ -129,6 +136,19 @@ static int last_index(const est_revocation_job *job)
     return job->checker->leaf_only && last > 0 ? 0 : last;
 }
 
+/* R0. The OCSP cache would not know the certificate, had it not been signed by this issuer. */
+static estuary_status check_signer(est_revocation_job *job)
+{
+    const estuary_revocation *checker = job->checker;
+    if (est_known_has(checker->known, &job->question) ||
+        (est_checker_caches(checker) && est_ocsp_cache_knows(checker->ocsp_cache, &job->question)))
+        return ESTUARY_OK;
+    estuary_status status = est_question_check(&job->question, job->err);
+    if (status == ESTUARY_OK)
+        est_known_add(checker->known, &job->question);
+    return status;
+}
+
 static est_job_step begin_certificate(est_revocation_job *job)
 {
     if (job->index > last_index(job)) {
@@ -141,13 +161,11 @@ static est_job_step begin_certificate(est_revocation_job *job)
                                    .issuer = sk_X509_value(job->chain, job->index + 1),
                                    .helpers = job->helpers,
                                    .anchors = checker->anchors,
-                                   .now = checker->at != 0 ? checker->at : est_now(),
+                                   .now = checker->is_at ? checker->at : est_now(),
                                    .skew = est_checker_limit(checker, ESTUARY_REVOCATION_SKEW_SECONDS),
                                    .max_age = est_checker_limit(checker, ESTUARY_REVOCATION_MAX_AGE_SECONDS),
                                    .require_nonce = checker->require_nonce};
-    /* the cache would not know the certificate, had it not been signed by this issuer */
-    bool known = est_checker_caches(checker) && est_ocsp_cache_knows(checker->ocsp_cache, &job->question);
-    estuary_status status = known ? ESTUARY_OK : est_question_check(&job->question, job->err);
+    estuary_status status = check_signer(job);
     if (status != ESTUARY_OK)
         return est_job_fail(job, status);
     *job->verdict = (estuary_verdict){0};
@@ -165,6 +183,8 @@ static bool is_known(const est_revocation_job *job)
 
 static est_job_step end_local(est_revocation_job *job)
 {
+    if (est_job_crl_is_open(job))
+        return est_job_close_crl(job);
     if (is_known(job) || job->engine == NULL)
         return EST_JOB_NEXT;
     if (!job->checker->offline)
@@ -186,31 +206,6 @@ static est_job_step choose_method(est_revocation_job *job)
     return EST_JOB_NEXT;
 }
 
-/* R7 */
-static void record(const est_revocation_job *job)
-{
-    static const char *const counters[] = {"revocation_status_unknown", "revocation_status_good",
-                                           "revocation_status_revoked"};
-    const estuary_verdict *verdict = job->verdict;
-    estuary_metrics *metrics = job->checker->metrics;
-    char subject[256];
-    if (job->engine == NULL && !is_known(job))
-        return; /* it is asked again, with the network */
-    est_subject_text(job->question.certificate, subject, sizeof(subject));
-    est_count(metrics, "revocation_checks_total");
-    est_count(metrics, counters[verdict->status]);
-    if (!is_known(job))
-        est_count(metrics, "revocation_check_failures_total");
-    est_count(metrics, "revocation_check_duration_count");
-    est_count_add(metrics, "revocation_check_duration_ms_sum",
-                  (uint64_t)(est_monotonic_ms() - job->started_at));
-    est_log(job->checker->log,
-            verdict->status == ESTUARY_REVOCATION_REVOKED ? ESTUARY_LOG_AUDIT : ESTUARY_LOG_INFO,
-            "revocation.verdict", estuary_revocation_status_name(verdict->status), "subject", subject,
-            "source", estuary_revocation_source_name(estuary_verdict_source(verdict)), "origin",
-            verdict->origin, "code", estuary_verdict_code(verdict), NULL);
-}
-
 static int badness(const estuary_verdict *verdict)
 {
     return verdict->status == ESTUARY_REVOCATION_REVOKED ? 2
@@ -225,7 +220,7 @@ static est_job_step end_certificate(est_revocation_job *job)
     bool is_first_look = job->engine == NULL && job->asks_later;
     if (!is_known(job) && !is_first_look && job->fallback->status == ESTUARY_REVOCATION_GOOD)
         *job->verdict = *job->fallback;
-    record(job);
+    est_job_note_certificate(job);
     if (job->index == 0 || badness(job->verdict) > badness(job->worst)) {
         *job->worst = *job->verdict;
         (void)est_int_to_size(job->index, &job->worst_index);
@@ -247,6 +242,8 @@ static est_job_step take(est_revocation_job *job)
         return est_job_local_ocsp(job);
     case EST_JOB_LOCAL_CRL:
         return est_job_local_crl(job);
+    case EST_JOB_CRL_CACHED:
+        return est_job_crl_cached(job);
     case EST_JOB_LOCAL_END:
         return end_local(job);
     case EST_JOB_METHOD:
@@ -263,6 +260,10 @@ static est_job_step take(est_revocation_job *job)
         return est_job_crl_judge(job);
     case EST_JOB_CRL_AFTER:
         return est_job_crl_after(job);
+    case EST_JOB_CRL_STALE:
+        return est_job_crl_stale(job);
+    case EST_JOB_CRL_STALE_AFTER:
+        return est_job_crl_stale_after(job);
     case EST_JOB_PAIRS:
         return check_pairs(job);
     case EST_JOB_NEXT:
@@ -286,7 +287,10 @@ void est_job_go_on(est_revocation_job *job)
             job->step = step;
     }
     job->advancing = false;
-    if (job->step == EST_JOB_OVER && job->on_done != NULL)
+    if (job->step != EST_JOB_OVER)
+        return;
+    est_job_record(job);
+    if (job->on_done != NULL)
         job->on_done(job->arg, job->status, job->err);
 }
 
@@ -328,12 +332,13 @@ estuary_status est_revocation_job_new(estuary_revocation *checker, const STACK_O
     est_revocation_job *job = est_alloc(sizeof(*job));
     if (job == NULL)
         return est_fail_memory(err);
+    job->crl.cached.fd = -1;
     job->checker = estuary_revocation_up_ref(checker);
     job->methods = checker->methods;
     job->cancelled = cancelled;
     job->step = EST_JOB_CERTIFICATE;
     job->status = ESTUARY_E_REVOKED;
-    if (!make_verdicts(job) || !copy_certs(job, chain)) {
+    if (!make_verdicts(job) || !copy_certs(job, chain) || !est_job_make_notes(job)) {
         est_revocation_job_free(job);
         return est_fail_memory(err);
     }
@@ -352,6 +357,7 @@ void est_revocation_job_free(est_revocation_job *job)
     sk_X509_pop_free(job->chain, X509_free);
     sk_X509_pop_free(job->helpers, X509_free);
     est_free(job->staple.bytes);
+    est_free(job->notes);
     estuary_verdict_free(job->verdict);
     estuary_verdict_free(job->fallback);
     estuary_verdict_free(job->worst);
@@ -375,6 +381,19 @@ estuary_status est_revocation_job_set_staple(est_revocation_job *job, const uint
     return ESTUARY_OK;
 }
 
+void est_revocation_job_set_uncounted(est_revocation_job *job)
+{
+    job->uncounted = true;
+}
+
+static void begin(est_revocation_job *job)
+{
+    job->status = ESTUARY_E_REVOKED;
+    job->step = EST_JOB_CERTIFICATE;
+    job->index = 0;
+    job->note_count = 0;
+}
+
 estuary_status est_revocation_job_look_first(est_revocation_job *job, estuary_error *err)
 {
     job->asks_later = true;
@@ -386,9 +405,7 @@ estuary_status est_revocation_job_look_first(est_revocation_job *job, estuary_er
 estuary_status est_revocation_job_look(est_revocation_job *job, estuary_error *err)
 {
     job->engine = NULL;
-    job->status = ESTUARY_E_REVOKED;
-    job->step = EST_JOB_CERTIFICATE;
-    job->index = 0;
+    begin(job);
     est_job_go_on(job);
     if (job->status != ESTUARY_OK)
         est_error_copy(err, job->err);
@@ -403,9 +420,7 @@ estuary_status est_revocation_job_start(est_revocation_job *job, est_http_engine
     job->engine = engine;
     job->on_done = on_done;
     job->arg = arg;
-    job->status = ESTUARY_E_REVOKED;
-    job->step = EST_JOB_CERTIFICATE;
-    job->index = 0;
+    begin(job);
     est_job_go_on(job); /* may have freed it */
     return ESTUARY_OK;
 }

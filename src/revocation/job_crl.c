@@ -18,6 +18,11 @@ static void free_given_deltas(est_crl_work *work)
 void est_crl_work_clear(est_crl_work *work)
 {
     est_crl_fetch_free(work->fetch);
+    est_http_turn_cancel(&work->turn);
+    est_crl_lookup_free(work->lookup);
+    est_crl_cached_clear(&work->cached);
+    est_crl_free(work->cached_complete);
+    sk_X509_pop_free(work->stale_delegates, X509_free);
     for (size_t i = 0; i < work->count; i++)
         est_free(work->places[i].url);
     est_free(work->places);
@@ -29,7 +34,7 @@ void est_crl_work_clear(est_crl_work *work)
     estuary_verdict_free(work->verdict);
     CRL_DIST_POINTS_free(work->dps);
     CRL_DIST_POINTS_free(work->freshest);
-    *work = (est_crl_work){0};
+    *work = (est_crl_work){.cached = {.fd = -1}};
 }
 
 /* --- where to look --- */
@@ -39,7 +44,7 @@ static bool add_place(est_crl_work *work, const DIST_POINT *dp, const char *url)
     char *copy = est_strdup(url);
     if (copy == NULL)
         return false;
-    work->places[work->count++] = (est_crl_place){dp, copy, dp == NULL && strstr(url, "://") == NULL};
+    work->places[work->count++] = (est_crl_place){dp, copy, dp == NULL && !est_url_looks_like_one(url)};
     return true;
 }
 
@@ -64,7 +69,9 @@ static estuary_status find_places(est_revocation_job *job, estuary_error *err)
     (void)est_int_to_size((long)est_checker_limit(job->checker, ESTUARY_REVOCATION_URLS), &max);
     size_t room = given->count + max;
     work->dps = X509_get_ext_d2i(job->question.certificate, NID_crl_distribution_points, NULL, NULL);
-    work->freshest = X509_get_ext_d2i(job->question.certificate, NID_freshest_crl, NULL, NULL);
+    int found = -1; /* stays so only where there is none: one that cannot be read announces a delta too */
+    work->freshest = X509_get_ext_d2i(job->question.certificate, NID_freshest_crl, &found, NULL);
+    work->announced = work->freshest != NULL || found != -1;
     work->verdict = est_verdict_new();
     work->state.verdict = work->verdict;
     work->places = est_alloc((room + 1) * sizeof(*work->places));
@@ -84,14 +91,6 @@ static estuary_status find_places(est_revocation_job *job, estuary_error *err)
 
 /* --- judging --- */
 
-static void note_unknown(est_revocation_job *job, const char *origin, const estuary_error *err)
-{
-    estuary_verdict note = {.reason = -1};
-    est_verdict_set_origin(&note, origin);
-    est_verdict_unknown(&note, est_error_code_of(err), "%s: %s", origin, estuary_error_message(err));
-    est_verdict_add(job->crl.verdict, &note);
-}
-
 /* The newest of those that belong to it. */
 static const est_crl *fitting_delta(const est_crl_work *work, const est_crl *complete)
 {
@@ -108,18 +107,17 @@ static const est_crl *fitting_delta(const est_crl_work *work, const est_crl *com
 
 /*
  * RFC 5280 5.2.6 leaves it to us. What a CA publishes in deltas alone could be held back by whoever sits on
- * the way, so a CRL that announces one says "good" only together with it. A delta that is out of date is
- * none, unless the complete CRL was made after it.
+ * the way, or replaced by an older one, so a CRL that announces a delta says "good" only together with one
+ * that is in force, whether or not there is a URL that can be asked for it.
  */
 static bool lacks_delta(est_revocation_job *job, const est_crl *complete, const est_crl *delta)
 {
     estuary_verdict why = {.reason = -1};
-    if (job->crl.delta_urls.count == 0)
+    if (complete->freshest == NULL && !job->crl.announced)
         return false;
     if (delta == NULL)
         return true;
-    if (complete->this_update >= delta->this_update ||
-        est_question_is_fresh(&job->question, delta->this_update, delta->next_update, "the delta CRL", &why))
+    if (est_question_is_fresh(&job->question, delta->this_update, delta->next_update, "the delta CRL", &why))
         return false;
     snprintf(job->crl.delta_why, sizeof(job->crl.delta_why), "it is out of date");
     return true;
@@ -134,9 +132,30 @@ static void set_origin(estuary_verdict *verdict, const estuary_verdict *before, 
     verdict->cached = cached;
 }
 
+/* Of several the newest. */
+static void hold_stale(est_crl_work *work, const estuary_verdict *revoked, est_crl_state *state)
+{
+    if (work->stale.status == ESTUARY_REVOCATION_REVOKED && work->stale.this_update >= revoked->this_update)
+        return;
+    sk_X509_pop_free(work->stale_delegates, X509_free);
+    work->stale = *revoked;
+    work->stale_delegates = state->delegates;
+    state->delegates = NULL;
+}
+
+static void take_revoked(est_crl_work *work, const estuary_verdict *revoked, est_crl_state *state)
+{
+    est_crl_state_clear(&work->state);
+    work->state = *state;
+    work->state.verdict = work->verdict;
+    *work->verdict = *revoked;
+    *state = (est_crl_state){.verdict = state->verdict};
+}
+
 /* A CRL that is not enough for "good": what it lists is revoked all the same (R0). */
 static estuary_status judge_revoked_only(est_revocation_job *job, const est_crl_place *place,
-                                         const est_crl *complete, const est_crl *delta, est_code otherwise)
+                                         const est_crl *complete, const est_crl *delta, bool cached,
+                                         est_code otherwise)
 {
     est_crl_work *work = &job->crl;
     estuary_verdict alone = {.reason = -1};
@@ -144,14 +163,13 @@ static estuary_status judge_revoked_only(est_revocation_job *job, const est_crl_
     est_crl_state state = {.verdict = &alone};
     estuary_status status = est_crl_judge(&job->question, place->dp, complete, delta, &state, job->err);
     est_verdict_set_origin(&alone, place->url);
+    alone.cached = cached;
     if (status == ESTUARY_OK && alone.status == ESTUARY_REVOCATION_REVOKED) {
-        est_crl_state_clear(&work->state);
-        work->state = state;
-        work->state.verdict = work->verdict;
-        *work->verdict = alone;
-        return ESTUARY_OK;
-    }
-    if (status == ESTUARY_OK && otherwise != EST_OK_CODE) {
+        if (alone.outdated && est_job_may_ask(job))
+            hold_stale(work, &alone, &state);
+        else
+            take_revoked(work, &alone, &state);
+    } else if (status == ESTUARY_OK && otherwise != EST_OK_CODE) {
         if (alone.status == ESTUARY_REVOCATION_GOOD || state.reasons != 0)
             est_verdict_unknown(&alone, otherwise, "%s: %s%s%s", place->url, est_code_sentence(otherwise),
                                 work->delta_why[0] == '\0' ? "" : ": ", work->delta_why);
@@ -170,7 +188,7 @@ static estuary_status judge(est_revocation_job *job, const est_crl_place *place,
     if (work->verdict->status == ESTUARY_REVOCATION_REVOKED)
         return ESTUARY_OK;
     if (lacks_delta(job, complete, delta))
-        return judge_revoked_only(job, place, complete, delta, EST_CRL_DELTA_MISSING);
+        return judge_revoked_only(job, place, complete, delta, cached, EST_CRL_DELTA_MISSING);
     estuary_status status = est_crl_judge(&job->question, place->dp, complete, delta, &work->state, job->err);
     if (status == ESTUARY_OK)
         set_origin(work->verdict, &before, place->url, cached);
@@ -215,7 +233,7 @@ static estuary_status read_given(est_revocation_job *job, const est_crl_place *p
                           est_checker_limit(job->checker, ESTUARY_REVOCATION_CRL_BYTES), out, job->err);
     if (status != ESTUARY_E_REVOKED)
         return status;
-    note_unknown(job, place->url, job->err);
+    est_job_note_unknown(job->crl.verdict, place->url, job->err);
     return ESTUARY_OK;
 }
 
@@ -262,52 +280,168 @@ static estuary_status find_delta_urls(est_revocation_job *job, const est_crl *co
     return ESTUARY_OK;
 }
 
-/* *recent: nobody need be asked about it. */
-static estuary_status take_cached_delta(est_revocation_job *job, const est_crl *complete, bool *recent)
+/* What is cached for the next URL: a complete CRL's, or its delta's. NULL: there are no more. */
+static const char *next_cached_url(est_crl_work *work)
 {
-    est_crl_work *work = &job->crl;
-    estuary_status status = find_delta_urls(job, complete);
-    bool is_recent = true;
-    est_crl_free(work->delta);
-    work->delta = NULL;
-    for (size_t i = 0; status == ESTUARY_OK && work->delta == NULL && i < work->delta_urls.count; i++)
-        status = est_crl_from_cache(job->checker, &job->question, work->delta_urls.at[i], &is_recent,
-                                    &work->delta, job->err);
-    *recent = *recent && is_recent;
-    return status;
+    if (work->cached_complete != NULL)
+        return work->delta == NULL && work->delta_url < work->delta_urls.count
+                   ? work->delta_urls.at[work->delta_url++]
+                   : NULL;
+    while (work->cached_at < work->count && work->places[work->cached_at].is_file)
+        work->cached_at++;
+    return work->cached_at < work->count ? work->places[work->cached_at].url : NULL;
 }
 
-/* Recent enough that nobody need be asked; in force is enough where nobody can be, and for "revoked". */
-static estuary_status take_cached(est_revocation_job *job)
+/* Nothing there is one thing; not to know what is there is another: it may say revoked. */
+static estuary_status begin_lookup(est_revocation_job *job, const char *url)
 {
     est_crl_work *work = &job->crl;
-    bool may_ask = est_job_may_ask(job);
-    for (size_t i = 0; i < work->count; i++) {
-        est_crl *crl = NULL;
-        bool recent = false;
-        if (work->places[i].is_file)
-            continue;
-        estuary_status status =
-            est_crl_from_cache(job->checker, &job->question, work->places[i].url, &recent, &crl, job->err);
-        if (status == ESTUARY_OK && crl != NULL)
-            status = take_cached_delta(job, crl, &recent);
-        if (status == ESTUARY_OK && crl != NULL && crl->base_number == NULL)
-            status = recent || !may_ask ? judge(job, &work->places[i], crl, true)
-                                        : judge_revoked_only(job, &work->places[i], crl,
-                                                             fitting_delta(work, crl), EST_OK_CODE);
-        est_crl_free(crl);
-        if (status != ESTUARY_OK)
-            return status;
+    char key[EST_CRL_KEY_SIZE];
+    bool is_delta = work->cached_complete != NULL;
+    est_crl_cached_clear(&work->cached);
+    if (!est_checker_caches(job->checker)) {
+        work->recent = false;
+        return ESTUARY_OK;
     }
+    if (!est_crl_cache_key(url, job->question.issuer, key))
+        return est_fail_openssl(job->err, EST_CRYPTO, NULL);
+    if (!est_crl_cache_get(job->checker->crl_cache, key, &work->cached)) {
+        work->recent = false;
+        return work->cached.failed ? est_fail_memory(job->err) : ESTUARY_OK;
+    }
+    bool recent = est_crl_need_not_ask(job->checker, &work->cached, &job->question);
+    work->recent = is_delta ? work->recent && recent : recent;
+    return est_crl_lookup_new(job->checker, &job->question, &work->cached, &work->lookup, job->err);
+}
+
+static void end_lookup(est_crl_work *work)
+{
+    est_crl_lookup_free(work->lookup);
+    work->lookup = NULL;
+    est_crl_cached_clear(&work->cached);
+}
+
+/*
+ * A piece of it, in the loop of whoever lends its engine; with nobody's loop, all. Inside of a handshake
+ * there is time for one piece only: what is larger, and has no index, is read later.
+ */
+static estuary_status look_into(est_revocation_job *job, bool *waits, est_crl **out)
+{
+    est_crl_work *work = &job->crl;
+    bool in_loop = job->engine != NULL;
+    bool in_handshake = !in_loop && job->asks_later;
+    *out = NULL;
+    *waits = false;
+    estuary_status status = est_crl_lookup_step(
+        work->lookup, in_loop || in_handshake ? EST_CRL_TURN_BYTES : UINT64_MAX, out, job->err);
+    if (status == ESTUARY_OK && *out == NULL && in_loop) {
+        *waits = true;
+        return ESTUARY_OK;
+    }
+    if (status == ESTUARY_OK && *out == NULL)
+        *out = est_crl_lookup_take(work->lookup);
+    if (status == ESTUARY_OK && *out == NULL)
+        work->postponed = true;
+    if (*out != NULL && (est_crl_need_not_ask(job->checker, &work->cached, &job->question) ||
+                         job->checker->offline)) /* else a server is asked: a miss */
+        est_count(job->checker->metrics, "revocation_crl_cache_hits");
+    end_lookup(work);
+    return status == ESTUARY_E_MEMORY ? status : ESTUARY_OK; /* else as if it had not been there */
+}
+
+/* Recent enough that nobody need be asked; whatever its age where nobody can be, and for "revoked". */
+static estuary_status judge_cached(est_revocation_job *job)
+{
+    est_crl_work *work = &job->crl;
+    const est_crl *crl = work->cached_complete;
+    const est_crl_place *place = &work->places[work->cached_at];
+    estuary_verdict why = {.reason = -1};
+    bool counts =
+        !est_job_may_ask(job) || (work->recent && est_question_is_fresh(&job->question, crl->this_update,
+                                                                        crl->next_update, "the CRL", &why));
+    if (crl->base_number != NULL || work->verdict->status == ESTUARY_REVOCATION_REVOKED)
+        return ESTUARY_OK;
+    return counts ? judge(job, place, crl, true)
+                  : judge_revoked_only(job, place, crl, fitting_delta(work, crl), true, EST_OK_CODE);
+}
+
+static estuary_status end_place(est_revocation_job *job)
+{
+    est_crl_work *work = &job->crl;
+    estuary_status status = judge_cached(job);
+    est_crl_free(work->cached_complete);
+    work->cached_complete = NULL;
     est_crl_free(work->delta);
     work->delta = NULL;
     est_urls_free(&work->delta_urls);
+    work->cached_at++;
+    return status;
+}
+
+static estuary_status take_found(est_revocation_job *job, est_crl *crl)
+{
+    est_crl_work *work = &job->crl;
+    if (work->cached_complete != NULL) {
+        work->delta = crl; /* NULL: the next URL, if there is one */
+        return ESTUARY_OK;
+    }
+    work->cached_complete = crl;
+    if (crl != NULL)
+        return find_delta_urls(job, crl);
+    work->cached_at++;
     return ESTUARY_OK;
+}
+
+static void on_turn(void *arg)
+{
+    est_revocation_job *job = arg;
+    job->running = false;
+    if (job->cancelled != NULL && atomic_load(job->cancelled))
+        job->step = est_job_fail(job, est_fail(job->err, EST_CANCELLED, NULL));
+    est_job_go_on(job);
+}
+
+static est_job_step wait_for_turn(est_revocation_job *job)
+{
+    job->crl.turn.fn = on_turn;
+    job->crl.turn.arg = job;
+    job->running = true;
+    job->step = EST_JOB_CRL_CACHED;
+    est_http_turn_ask(&job->crl.turn, job->engine);
+    return job->step;
+}
+
+est_job_step est_job_crl_cached(est_revocation_job *job)
+{
+    est_crl_work *work = &job->crl;
+    estuary_status status = ESTUARY_OK;
+    while (status == ESTUARY_OK) {
+        est_crl *crl = NULL;
+        bool waits = false;
+        if (work->lookup != NULL) {
+            status = look_into(job, &waits, &crl);
+        } else {
+            const char *url = next_cached_url(work);
+            if (url == NULL && work->cached_complete == NULL)
+                return propose(job, EST_JOB_LOCAL_END);
+            status = url == NULL ? end_place(job) : begin_lookup(job, url);
+            if (url == NULL || work->lookup != NULL)
+                continue;
+        }
+        if (waits)
+            return wait_for_turn(job);
+        if (status == ESTUARY_OK)
+            status = take_found(job, crl);
+        else
+            est_crl_free(crl);
+    }
+    return est_job_fail(job, status);
 }
 
 est_job_step est_job_local_crl(est_revocation_job *job)
 {
     est_crl_work_clear(&job->crl);
+    est_verdict_unknown(&job->crl.held, EST_REVOCATION_NO_EVIDENCE, NULL);
     if ((job->methods & ESTUARY_REVOCATION_BY_CRL) == 0)
         return EST_JOB_LOCAL_END;
     estuary_status status = find_places(job, job->err);
@@ -315,9 +449,69 @@ est_job_step est_job_local_crl(est_revocation_job *job)
         status = take_given(job, true);
     if (status == ESTUARY_OK)
         status = take_given(job, false);
-    if (status == ESTUARY_OK)
-        status = take_cached(job);
-    return status == ESTUARY_OK ? propose(job, EST_JOB_LOCAL_END) : est_job_fail(job, status);
+    return status == ESTUARY_OK ? EST_JOB_CRL_CACHED : est_job_fail(job, status);
+}
+
+/* --- what is past its dates, and says revoked --- */
+
+static bool holds_stale(const est_crl_work *work)
+{
+    return work->stale.status == ESTUARY_REVOCATION_REVOKED;
+}
+
+bool est_job_crl_is_open(const est_revocation_job *job)
+{
+    return holds_stale(&job->crl) || job->crl.postponed;
+}
+
+/*
+ * What is known besides, an OCSP response that says "good" for one, waits: servers are asked for a newer CRL,
+ * and only that can take its place. Who looks on the spot learns that somebody must be asked.
+ */
+est_job_step est_job_close_crl(est_revocation_job *job)
+{
+    est_crl_work *work = &job->crl;
+    if (job->verdict->status == ESTUARY_REVOCATION_REVOKED)
+        return EST_JOB_NEXT;
+    if (job->engine == NULL) {
+        est_verdict_unknown(job->verdict, work->postponed ? EST_REVOCATION_NO_EVIDENCE : EST_REVOCATION_STALE,
+                            work->postponed ? "a cached CRL is too large to be read on the spot"
+                                            : "a cached CRL that is out of date lists the certificate");
+        return EST_JOB_NEXT;
+    }
+    work->held = *job->verdict;
+    est_verdict_unknown(job->verdict, EST_REVOCATION_NO_EVIDENCE, NULL);
+    return est_job_begin_crl(job);
+}
+
+static est_job_step after_servers(const est_crl_work *work)
+{
+    return holds_stale(work) ? EST_JOB_CRL_STALE : EST_JOB_METHOD;
+}
+
+/* The servers were asked. A newer CRL that says "good" took the entry back; nothing else did (R0). */
+est_job_step est_job_crl_stale(est_revocation_job *job)
+{
+    est_crl_work *work = &job->crl;
+    STACK_OF(X509) *pairs = work->stale_delegates;
+    const estuary_verdict *verdict = job->verdict;
+    work->stale_delegates = NULL;
+    if (verdict->status == ESTUARY_REVOCATION_REVOKED ||
+        (verdict->status == ESTUARY_REVOCATION_GOOD && verdict->this_update > work->stale.this_update)) {
+        sk_X509_pop_free(pairs, X509_free);
+        return EST_JOB_NEXT;
+    }
+    *job->candidate = work->stale;
+    est_verdict_unknown(&work->stale, EST_REVOCATION_NO_EVIDENCE, NULL);
+    return est_job_propose(job, &pairs, EST_JOB_CRL_STALE_AFTER);
+}
+
+/* Still unknown when whoever signed it is not good itself: then it was no evidence. */
+est_job_step est_job_crl_stale_after(est_revocation_job *job)
+{
+    est_verdict_add(job->verdict, &job->crl.held);
+    job->crl.is_done = true;
+    return job->verdict->status != ESTUARY_REVOCATION_UNKNOWN ? EST_JOB_NEXT : EST_JOB_METHOD;
 }
 
 /* --- the network --- */
@@ -325,7 +519,7 @@ est_job_step est_job_local_crl(est_revocation_job *job)
 est_job_step est_job_begin_crl(est_revocation_job *job)
 {
     job->crl.at = 0;
-    return EST_JOB_CRL;
+    return job->crl.is_done ? EST_JOB_METHOD : EST_JOB_CRL;
 }
 
 static void on_complete(void *arg, estuary_status status, est_crl *crl, bool from_cache,
@@ -340,7 +534,7 @@ static void on_complete(void *arg, estuary_status status, est_crl *crl, bool fro
         est_error_copy(job->err, err);
         job->step = est_job_fail(job, status);
     } else if (status != ESTUARY_OK) {
-        note_unknown(job, work->places[work->at].url, err);
+        est_job_note_unknown(job->crl.verdict, work->places[work->at].url, err);
         work->counted = false;
         work->at++;
         job->step = EST_JOB_CRL;
@@ -382,16 +576,17 @@ static void on_delta(void *arg, estuary_status status, est_crl *crl, bool from_c
 }
 
 /* *status: ESTUARY_OK when it runs. */
-static est_job_step start(est_revocation_job *job, const char *url, est_crl_fetch_done_fn *on_done,
-                          estuary_status *status)
+static est_job_step start(est_revocation_job *job, const char *url, bool wants_delta, estuary_status *status)
 {
     est_crl_fetch_plan plan = {.checker = job->checker,
                                .engine = job->engine,
                                .question = &job->question,
+                               .dp = wants_delta ? NULL : job->crl.places[job->crl.at].dp,
                                .url = url,
+                               .wants_delta = wants_delta,
                                .cancelled = job->cancelled,
                                .arg = job,
-                               .on_done = on_done};
+                               .on_done = wants_delta ? on_delta : on_complete};
     job->running = true;
     *status = est_crl_fetch_start(&plan, &job->crl.fetch, job->err);
     if (*status != ESTUARY_OK)
@@ -415,13 +610,13 @@ est_job_step est_job_crl(est_revocation_job *job)
     est_crl_free(work->complete);
     work->complete = NULL;
     if (work->at >= work->count)
-        return propose(job, EST_JOB_METHOD);
-    est_job_step step = start(job, work->places[work->at].url, on_complete, &status);
+        return propose(job, after_servers(work));
+    est_job_step step = start(job, work->places[work->at].url, false, &status);
     if (status == ESTUARY_OK)
         return step;
     if (status == ESTUARY_E_MEMORY || status == ESTUARY_E_CANCELLED)
         return est_job_fail(job, status);
-    note_unknown(job, work->places[work->at].url, job->err);
+    est_job_note_unknown(job->crl.verdict, work->places[work->at].url, job->err);
     work->at++;
     return EST_JOB_CRL;
 }
@@ -432,7 +627,7 @@ est_job_step est_job_crl_delta(est_revocation_job *job)
     estuary_status status = ESTUARY_OK;
     if (work->delta_url >= work->delta_urls.count)
         return EST_JOB_CRL_JUDGE;
-    est_job_step step = start(job, work->delta_urls.at[work->delta_url++], on_delta, &status);
+    est_job_step step = start(job, work->delta_urls.at[work->delta_url++], true, &status);
     if (status == ESTUARY_OK)
         return step;
     return status == ESTUARY_E_MEMORY || status == ESTUARY_E_CANCELLED ? est_job_fail(job, status)
@@ -455,5 +650,7 @@ est_job_step est_job_crl_judge(est_revocation_job *job)
 
 est_job_step est_job_crl_after(est_revocation_job *job)
 {
-    return job->verdict->status != ESTUARY_REVOCATION_UNKNOWN ? EST_JOB_NEXT : EST_JOB_CRL;
+    if (job->verdict->status == ESTUARY_REVOCATION_UNKNOWN)
+        return EST_JOB_CRL;
+    return holds_stale(&job->crl) ? EST_JOB_CRL_STALE : EST_JOB_NEXT;
 }

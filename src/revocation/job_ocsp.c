@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-enum { BY_GET = 0, BY_POST, BY_POST_SHA256, VARIANTS };
-
 void est_ocsp_work_clear(est_ocsp_work *work)
 {
     est_fetch_free(work->fetch);
@@ -25,6 +23,8 @@ static est_job_step judge(est_revocation_job *job, const est_ocsp_request *reque
     estuary_status status = ESTUARY_OK;
     estuary_verdict verdict = {.reason = -1};
     EST_TRY(est_ocsp_judge(&job->question, request, der, len, &verdict, &delegate, job->err));
+    if (verdict.code == EST_OCSP_UNKNOWN_CERTIFICATE)
+        est_job_drop_fallback(job);
     *job->candidate = verdict;
     job->candidate->evidence = evidence;
     job->candidate->cached = false;
@@ -46,23 +46,14 @@ cleanup:
     return est_job_fail(job, status);
 }
 
-/* Soon to end: asked for again while it counts, when that is possible (R2). */
-static bool ends_soon(const est_revocation_job *job, const estuary_verdict *verdict)
-{
-    int64_t ahead = est_checker_limit(job->checker, ESTUARY_REVOCATION_REFRESH_AHEAD_SECONDS);
-    int64_t life = verdict->next_update - verdict->this_update;
-    if (life > 0 && ahead > life / 2)
-        ahead = life / 2;
-    return verdict->next_update != 0 && verdict->next_update - job->question.now <= ahead;
-}
-
 static void look_into_cache(est_revocation_job *job)
 {
     estuary_verdict verdict = {.reason = -1};
     if (!est_checker_caches(job->checker) ||
         !est_ocsp_cache_get(job->checker->ocsp_cache, &job->question, &verdict))
         return;
-    if (est_job_may_ask(job) && verdict.status == ESTUARY_REVOCATION_GOOD && ends_soon(job, &verdict))
+    if (est_job_may_ask(job) && verdict.status == ESTUARY_REVOCATION_GOOD &&
+        est_checker_ends_soon(job->checker, verdict.this_update, verdict.next_update, job->question.now))
         *job->fallback = verdict;
     else
         est_verdict_add(job->verdict, &verdict);
@@ -127,7 +118,7 @@ static void on_done(void *arg, estuary_status status, const est_fetch_answer *an
         if (code == EST_NETWORK_TIMEOUT_CONNECT || code == EST_NETWORK_TIMEOUT_IDLE ||
             code == EST_NETWORK_TIMEOUT_TOTAL)
             est_count(job->checker->metrics, "revocation_ocsp_timeouts");
-        est_job_note_unknown(job, work->urls.at[work->at], err);
+        est_job_note_unknown(job->verdict, work->urls.at[work->at], err);
         work->code = code;
         job->step = EST_JOB_OCSP_AFTER;
     } else {
@@ -149,10 +140,20 @@ static estuary_status prepare(est_revocation_job *job)
                           &work->body.max);
     estuary_status status =
         est_ocsp_request_make(job->question.certificate, job->question.issuer,
-                              work->variant == BY_POST_SHA256, true, &work->request, job->err);
-    if (status == ESTUARY_OK && work->variant == BY_GET)
+                              work->variant == EST_OCSP_BY_POST_SHA256, true, &work->request, job->err);
+    if (status == ESTUARY_OK && work->variant == EST_OCSP_BY_GET)
         work->get_url = est_ocsp_get_url(work->urls.at[work->at], &work->request);
     return status;
+}
+
+/* A responder has its time once, however often it is asked in another way. At least a moment is left. */
+static int64_t time_left(est_revocation_job *job)
+{
+    est_ocsp_work *work = &job->ocsp;
+    int64_t now = est_monotonic_ms();
+    if (work->variant == EST_OCSP_BY_GET)
+        work->ends_at = now + est_checker_limit(job->checker, ESTUARY_REVOCATION_OCSP_TIMEOUT_MS);
+    return work->ends_at > now ? work->ends_at - now : 1;
 }
 
 static est_job_step ask(est_revocation_job *job)
@@ -170,7 +171,7 @@ static est_job_step ask(est_revocation_job *job)
         .body = get ? NULL : work->request.der,
         .body_len = get ? 0 : work->request.len,
         .max_bytes = est_checker_limit(job->checker, ESTUARY_REVOCATION_OCSP_BYTES),
-        .timeout_ms = est_checker_limit(job->checker, ESTUARY_REVOCATION_OCSP_TIMEOUT_MS),
+        .timeout_ms = time_left(job),
         .cancelled = job->cancelled,
         .arg = job,
         .on_body = on_body,
@@ -185,7 +186,7 @@ static est_job_step ask(est_revocation_job *job)
     if (status == ESTUARY_E_MEMORY || status == ESTUARY_E_CANCELLED)
         return est_job_fail(job, status);
     work->code = est_error_code_of(job->err);
-    est_job_note_unknown(job, work->urls.at[work->at], job->err);
+    est_job_note_unknown(job->verdict, work->urls.at[work->at], job->err);
     return EST_JOB_OCSP_AFTER;
 }
 
@@ -207,11 +208,11 @@ static bool try_other_variant(est_ocsp_work *work)
 {
     if (work->was_get &&
         (work->code == EST_REVOCATION_NOT_FETCHED || work->code == EST_OCSP_MALFORMED_REQUEST)) {
-        work->variant = BY_POST;
+        work->variant = EST_OCSP_BY_POST;
         return true;
     }
-    if (work->variant != BY_POST_SHA256 && work->code == EST_OCSP_UNAUTHORIZED) {
-        work->variant = BY_POST_SHA256;
+    if (work->variant != EST_OCSP_BY_POST_SHA256 && work->code == EST_OCSP_UNAUTHORIZED) {
+        work->variant = EST_OCSP_BY_POST_SHA256;
         return true;
     }
     return false;
@@ -225,7 +226,7 @@ est_job_step est_job_ocsp_after(est_revocation_job *job)
         return EST_JOB_NEXT;
     }
     if (!try_other_variant(work)) {
-        work->variant = BY_GET;
+        work->variant = EST_OCSP_BY_GET;
         work->at++;
     }
     return EST_JOB_OCSP;

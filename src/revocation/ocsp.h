@@ -4,7 +4,7 @@
 
 #include "revocation/revocation.h"
 
-/* --- ocsp_signer.c: who signed, and may they? ------------------------------------------------------- */
+/* --- ocsp_signer.c: who signed, and may they? --- */
 
 typedef struct est_ocsp_signer {
     X509 *delegate; /* a reference; NULL: the issuer itself */
@@ -20,7 +20,7 @@ estuary_status est_ocsp_signer_find(const est_question *question, OCSP_BASICRESP
                                     estuary_error *err);
 void est_ocsp_signer_clear(est_ocsp_signer *signer);
 
-/* --- ocsp_judge.c ----------------------------------------------------------------------------------- */
+/* --- ocsp_judge.c --- */
 
 /* As est_ocsp_judge(); *signer says who signed when the verdict is good or revoked. */
 estuary_status est_ocsp_examine(const est_question *question, const est_ocsp_request *request,
@@ -37,13 +37,13 @@ estuary_status est_ocsp_check_extensions(OCSP_BASICRESP *basic, estuary_error *e
 estuary_status est_ocsp_check_nonce(const est_question *question, const est_ocsp_request *request,
                                     OCSP_BASICRESP *basic, estuary_error *err);
 
-/* --- ocsp_single.c: what it says about one certificate ---------------------------------------------- */
+/* --- ocsp_single.c: what it says about one certificate --- */
 
 /* Of all single responses about the certificate: revoked wins over unknown, unknown over good. */
 estuary_status est_ocsp_read_status(const est_question *question, OCSP_BASICRESP *basic,
                                     estuary_verdict *verdict, estuary_error *err);
 
-/* --- ocsp_cache.c, ocsp_cache_memory.c, ocsp_cache_folder.c ----------------------------------------- */
+/* --- ocsp_cache.c, ocsp_cache_memory.c, ocsp_cache_folder.c --- */
 
 #define EST_OCSP_KEY_SIZE 32 /* SHA-256 over the issuer's key and name, and the serial number */
 
@@ -88,6 +88,7 @@ typedef struct est_ocsp_file {
     char url[512];
     char serial[160];
     time_t this_update, next_update, fetched_at;
+    bool says_revoked;
     uint8_t *bytes; /* owned: the whole file */
     const uint8_t *der;
     size_t len;
@@ -99,8 +100,8 @@ void est_ocsp_file_clear(est_ocsp_file *file);
 /* Comparing and replacing are one step among processes; -1: another one is at it, leave it to it. */
 int est_ocsp_folder_lock(int folder);
 void est_ocsp_folder_unlock(int lock); /* -1 is fine */
-/* All or nothing; false: nothing. When there are more than max files then, the one written longest ago goes.
- */
+/* All or nothing; false: nothing. When there are more than max files then, the one written longest ago goes,
+ * those that say revoked last. */
 bool est_ocsp_folder_write(int folder, const est_ocsp_entry *entry, const uint8_t *der, size_t len,
                            size_t max);
 void est_ocsp_folder_remove(int folder, const uint8_t key[EST_OCSP_KEY_SIZE]);

@@ -18,25 +18,22 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MAGIC      "estuary-ocsp 1\n"
-#define SUFFIX     ".ocsp"
-#define TEMPORARY  ".new-ocsp-"
-#define LOCK       ".lock-ocsp"
-#define HEAD_MAX   1024
-#define FILE_MAX   (HEAD_MAX + EST_OCSP_BYTES_MAX)
-#define NAME_SIZE  96
-#define NAME_CHARS ((size_t)EST_OCSP_KEY_SIZE * 2 + sizeof(SUFFIX) - 1)
-#define LEFT_OVER  3600 /* seconds; a temporary file that old is nobody's any more */
+#define MAGIC        "estuary-ocsp 1\n"
+#define SUFFIX       ".ocsp"
+#define TEMPORARY    ".new-ocsp-"
+#define LOCK         ".lock-ocsp"
+#define HEAD_MAX     1024
+#define REVOKED_LINE "revoked\n" /* in the head, for eviction: whoever reads the response judges it */
+#define FILE_MAX     (HEAD_MAX + EST_OCSP_BYTES_MAX)
+#define NAME_SIZE    96
+#define NAME_CHARS   ((size_t)EST_OCSP_KEY_SIZE * 2 + sizeof(SUFFIX) - 1)
+#define LEFT_OVER    3600 /* seconds; a temporary file that old is nobody's any more */
 
 /* --- names --- */
 
 static void name_of(const uint8_t *key, char name[NAME_SIZE])
 {
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < EST_OCSP_KEY_SIZE; i++) {
-        name[2 * i] = digits[key[i] >> 4];
-        name[2 * i + 1] = digits[key[i] & 15];
-    }
+    est_hex_write(key, EST_OCSP_KEY_SIZE, name);
     memcpy(name + (size_t)2 * EST_OCSP_KEY_SIZE, SUFFIX, sizeof(SUFFIX));
 }
 
@@ -71,8 +68,9 @@ static int write_head(const est_ocsp_entry *entry, char head[HEAD_MAX])
         est_time_format(entry->next_update, next);
     est_time_format(entry->fetched_at, fetched);
     return snprintf(head, HEAD_MAX,
-                    MAGIC "url %.500s\nserial %s\nthis-update %s\nnext-update %s\nfetched %s\n\n", entry->url,
-                    serial, made, next, fetched);
+                    MAGIC "url %.500s\nserial %s\nthis-update %s\nnext-update %s\nfetched %s\n%s\n",
+                    entry->url, serial, made, next, fetched,
+                    entry->status == ESTUARY_REVOCATION_REVOKED ? REVOKED_LINE : "");
 }
 
 /* The next line, without what it must begin with; false when it does not. */
@@ -108,7 +106,11 @@ static bool read_head(est_ocsp_file *out, size_t len)
         !take_line(&at, "serial ", out->serial, sizeof(out->serial)) ||
         !take_line(&at, "this-update ", made, sizeof(made)) ||
         !take_line(&at, "next-update ", next, sizeof(next)) ||
-        !take_line(&at, "fetched ", fetched, sizeof(fetched)) || *at != '\n')
+        !take_line(&at, "fetched ", fetched, sizeof(fetched)))
+        return false;
+    out->says_revoked = strncmp(at, REVOKED_LINE, sizeof(REVOKED_LINE) - 1) == 0;
+    at += out->says_revoked ? sizeof(REVOKED_LINE) - 1 : 0;
+    if (*at != '\n')
         return false;
     read_dates(made, next, fetched, out);
     size = (size_t)(at + 1 - head);
@@ -133,32 +135,24 @@ static bool read_all(int fd, uint8_t *bytes, size_t size)
     return true;
 }
 
-static bool is_ours(const struct stat *info)
-{
-    return S_ISREG(info->st_mode) && info->st_uid == geteuid() &&
-           (info->st_mode & (S_IRWXG | S_IRWXO)) == 0 && info->st_size > 0 && info->st_size <= FILE_MAX;
-}
-
 /* *foreign: it is there, but nothing that we have written. */
 static bool read_name(int folder, const char *name, est_ocsp_file *out, bool *foreign)
 {
-    struct stat info;
+    off_t size = 0;
     bool done = false;
     *out = (est_ocsp_file){0};
     int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
     *foreign = fd < 0 && errno == ELOOP;
     if (fd < 0)
         return false;
-    if (fstat(fd, &info) != 0)
-        goto cleanup;
-    if (!is_ours(&info)) {
+    if (!est_fd_is_ours(fd, S_IRWXG | S_IRWXO, FILE_MAX, &size) || size == 0) {
         *foreign = true;
         goto cleanup;
     }
-    out->bytes = est_alloc((size_t)info.st_size);
-    if (out->bytes == NULL || !read_all(fd, out->bytes, (size_t)info.st_size))
+    out->bytes = est_alloc((size_t)size);
+    if (out->bytes == NULL || !read_all(fd, out->bytes, (size_t)size))
         goto cleanup;
-    done = read_head(out, (size_t)info.st_size);
+    done = read_head(out, (size_t)size);
     *foreign = !done;
 cleanup:
     close(fd);
@@ -232,23 +226,50 @@ static bool is_older(const struct timespec *one, const struct timespec *other)
     return one->tv_sec != other->tv_sec ? one->tv_sec < other->tv_sec : one->tv_nsec < other->tv_nsec;
 }
 
-/* The entry written longest ago; "" when there is none. */
-static void find_oldest(int folder, char oldest[NAME_SIZE])
+/* An entry that may have to go. */
+typedef struct victim {
+    char name[NAME_SIZE]; /* "": none */
+    struct timespec written;
+} victim;
+
+static bool goes_before(const victim *one, const struct timespec *written)
 {
-    struct timespec least = {0};
+    return one->name[0] != '\0' && !is_older(written, &one->written);
+}
+
+static void choose(victim *one, const char *name, const struct timespec *written)
+{
+    if (goes_before(one, written))
+        return;
+    snprintf(one->name, NAME_SIZE, "%.95s", name);
+    one->written = *written;
+}
+
+static bool says_revoked(int folder, const char *name)
+{
+    est_ocsp_file file;
+    bool foreign = false, says = read_name(folder, name, &file, &foreign) && file.says_revoked;
+    est_ocsp_file_clear(&file);
+    return says;
+}
+
+/* The entry written longest ago, those that say revoked last (R0); "" when there is none but `spared`. */
+static void find_victim(int folder, const char *spared, char out[NAME_SIZE])
+{
+    victim usual = {0}, revoked = {0};
     struct dirent *one;
     struct stat info;
     DIR *dir = open_folder(folder);
-    oldest[0] = '\0';
     while (dir != NULL && (one = readdir(dir)) != NULL) {
-        if (!is_entry_name(one->d_name) || fstatat(folder, one->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0 ||
-            (oldest[0] != '\0' && !is_older(&info.st_mtim, &least)))
+        if (!is_entry_name(one->d_name) || strcmp(one->d_name, spared) == 0 ||
+            fstatat(folder, one->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0 ||
+            goes_before(&usual, &info.st_mtim))
             continue;
-        least = info.st_mtim;
-        snprintf(oldest, NAME_SIZE, "%.95s", one->d_name);
+        choose(says_revoked(folder, one->d_name) ? &revoked : &usual, one->d_name, &info.st_mtim);
     }
     if (dir != NULL)
         closedir(dir);
+    snprintf(out, NAME_SIZE, "%s", usual.name[0] != '\0' ? usual.name : revoked.name);
 }
 
 estuary_status est_ocsp_folder_list(int folder, estuary_cache_fn *fn, void *arg, estuary_error *err)
@@ -297,21 +318,6 @@ estuary_status est_ocsp_folder_empty(int folder, size_t *removed, estuary_error 
 
 /* --- writing --- */
 
-static bool write_all(int fd, const void *bytes, size_t len)
-{
-    const uint8_t *at = bytes;
-    while (len > 0) {
-        ssize_t put = write(fd, at, len);
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put <= 0)
-            return false;
-        at += put;
-        len -= (size_t)put;
-    }
-    return true;
-}
-
 static bool temporary_name(char name[NAME_SIZE])
 {
     uint64_t random = 0;
@@ -348,7 +354,7 @@ static bool write_file(int folder, const char *name, const est_ocsp_entry *entry
     int fd = openat(folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return false;
-    bool done = write_all(fd, head, (size_t)size) && write_all(fd, der, len);
+    bool done = est_fd_write_all(fd, head, (size_t)size) && est_fd_write_all(fd, der, len);
     done = close(fd) == 0 && done;
     done = done && renameat(folder, temporary, folder, name) == 0;
     if (!done)
@@ -359,14 +365,14 @@ static bool write_file(int folder, const char *name, const est_ocsp_entry *entry
 bool est_ocsp_folder_write(int folder, const est_ocsp_entry *entry, const uint8_t *der, size_t len,
                            size_t max)
 {
-    char name[NAME_SIZE], oldest[NAME_SIZE];
+    char name[NAME_SIZE], going[NAME_SIZE];
     name_of(entry->key, name);
     if (!write_file(folder, name, entry, der, len))
         return false;
     if (count_entries(folder) > max) {
-        find_oldest(folder, oldest);
-        if (strcmp(oldest, name) != 0)
-            (void)unlinkat(folder, oldest, 0);
+        find_victim(folder, name, going);
+        if (going[0] != '\0')
+            (void)unlinkat(folder, going, 0);
     }
     return true;
 }

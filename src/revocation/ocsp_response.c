@@ -4,7 +4,7 @@
 #include <openssl/err.h>
 #include <string.h>
 
-/* --- the bytes -------------------------------------------------------------------------------------- */
+/* --- the bytes --- */
 
 /* RFC 6960 2.3: error responses are not signed, so that they can only ever mean "unknown". */
 static estuary_status check_response_status(const OCSP_RESPONSE *response, estuary_error *err)
@@ -112,7 +112,7 @@ cleanup:
     return status;
 }
 
-/* --- extensions --------------------------------------------------------------------------------------- */
+/* --- extensions --- */
 
 static bool is_known(const int *known, size_t count, int nid)
 {
@@ -136,7 +136,8 @@ static bool response_extensions_are_known(OCSP_BASICRESP *basic)
     return true;
 }
 
-/* RFC 6960 4.4.2, 4.4.4, 4.4.5 (but not certificateIssuer, which would change whom it is about), RFC 6962 3.3
+/*
+ * RFC 6960 4.4.2, 4.4.4, 4.4.5 (but not certificateIssuer, which would change whom it is about), RFC 6962 3.3
  */
 static bool single_extensions_are_known(OCSP_SINGLERESP *single)
 {
@@ -159,7 +160,7 @@ estuary_status est_ocsp_check_extensions(OCSP_BASICRESP *basic, estuary_error *e
     return known ? ESTUARY_OK : est_fail(err, EST_OCSP_CRITICAL_EXTENSION, NULL);
 }
 
-/* --- nonce ---------------------------------------------------------------------------------------------- */
+/* --- nonce --- */
 
 /* The extension's value as it stands; responders echo it byte for byte. */
 static const ASN1_OCTET_STRING *nonce_of_request(OCSP_REQUEST *request)

@@ -38,7 +38,7 @@ static bool is_named(const OCSP_BASICRESP *basic, const X509 *certificate)
     return hash != NULL && has_key_hash(certificate, hash);
 }
 
-/* --- the signature ---------------------------------------------------------------------------------- */
+/* --- the signature --- */
 
 /* What the verification was really done with, PSS parameters and all. */
 static bool digest_is_weak(const est_question *question, const EVP_MD_CTX *ctx, const EVP_PKEY *key)
@@ -77,7 +77,7 @@ cleanup:
     return status;
 }
 
-/* --- a delegate's authority -------------------------------------------------------------------------- */
+/* --- a delegate's authority --- */
 
 /* RFC 6960 4.2.2.2: issued directly, and signed by the same key as the certificate being checked. */
 static estuary_status check_issued(const est_question *question, X509 *delegate, estuary_error *err)
@@ -148,7 +148,7 @@ cleanup:
     return status;
 }
 
-/* --- finding the signer ------------------------------------------------------------------------------ */
+/* --- finding the signer --- */
 
 static estuary_status try_delegate(const est_question *question, const OCSP_BASICRESP *basic, X509 *delegate,
                                    est_ocsp_signer *out, estuary_error *err)

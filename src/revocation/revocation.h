@@ -12,12 +12,13 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
-/* --- verdict.c ------------------------------------------------------------------------------------ */
+/* --- verdict.c --- */
 
 struct estuary_verdict {
     estuary_revocation_status status;
     estuary_revocation_source evidence; /* never CACHE */
     bool cached;
+    bool outdated; /* REVOKED, by a CRL past its dates; `why` says so */
     est_code code; /* UNKNOWN: why */
     char why[512]; /* UNKNOWN: a sentence */
     char origin[512];
@@ -39,7 +40,7 @@ void est_verdict_unknown_because(estuary_verdict *verdict, const estuary_error *
 void est_verdict_add(estuary_verdict *verdict, const estuary_verdict *other);
 const char *est_reason_name(int reason); /* RFC 5280 5.3.1; "" for -1 and unknown numbers */
 
-/* --- question.c ----------------------------------------------------------------------------------- */
+/* --- question.c --- */
 
 /* What is asked, and by whose rules; everything lent. */
 typedef struct est_question {
@@ -63,7 +64,7 @@ estuary_status est_question_check(const est_question *question, estuary_error *e
 bool est_question_is_fresh(const est_question *question, time_t this_update, time_t next_update,
                            const char *what, estuary_verdict *verdict);
 
-/* --- ocsp_*.c: RFC 6960; pure: no sockets, no files, no clock --------------------------------------- */
+/* --- ocsp_*.c: RFC 6960; pure: no sockets, no files, no clock --- */
 
 typedef struct est_ocsp_request {
     uint8_t *der; /* owned */
@@ -93,13 +94,14 @@ estuary_status est_ocsp_judge(const est_question *question, const est_ocsp_reque
                               const uint8_t *der, size_t len, estuary_verdict *verdict, X509 **delegate,
                               estuary_error *err);
 
-/* --- ocsp_cache*.c (R2) -------------------------------------------------------------------------------- */
+/* --- ocsp_cache*.c (R2) --- */
 
 /* Responses kept in memory, and in a folder when there is one. Locked inside. */
 typedef struct est_ocsp_cache est_ocsp_cache;
 estuary_status est_ocsp_cache_new(int64_t max_entries, est_ocsp_cache **out, estuary_error *err);
 void est_ocsp_cache_free(est_ocsp_cache *cache);
-/* folder_fd: an open directory of ours, lent; entries are files of their own below it. Before the first use.
+/*
+ * folder_fd: an open directory of ours, lent; entries are files of their own below it. Before the first use.
  */
 void est_ocsp_cache_use_folder(est_ocsp_cache *cache, int folder_fd);
 /*
@@ -124,7 +126,7 @@ estuary_status est_ocsp_cache_list(est_ocsp_cache *cache, estuary_cache_fn *fn, 
 /* Empties both; adds to *removed how many went (in the folder, else in memory). ESTUARY_E_IO. */
 estuary_status est_ocsp_cache_clear(est_ocsp_cache *cache, size_t *removed, estuary_error *err);
 
-/* --- ocsp_staple.c (R3) -------------------------------------------------------------------------------- */
+/* --- ocsp_staple.c (R3) --- */
 
 /*
  * RFC 7633: the certificate's TLS feature extension lists status_request (5), or cannot be read: its server
@@ -133,7 +135,7 @@ estuary_status est_ocsp_cache_clear(est_ocsp_cache *cache, size_t *removed, estu
  */
 bool est_staple_must(const X509 *certificate);
 
-/* --- crl_judge.c: RFC 5280 6.3.3; pure ---------------------------------------------------------------- */
+/* --- crl_judge.c: RFC 5280 6.3.3; pure --- */
 
 #define EST_ALL_REASONS 0x807fu /* every ReasonFlags bit but unused(0), as OpenSSL's CRLDP_ALL_REASONS */
 
@@ -163,11 +165,12 @@ estuary_status est_crl_judge(const est_question *question, const DIST_POINT *dp,
                              const est_crl *delta, est_crl_state *state, estuary_error *err);
 /* Same issuer, scope, key identifier and key (RFC 5280 6.3.3 (c), (h)); numbers are not looked at. */
 bool est_crl_delta_belongs(const est_crl *complete, const est_crl *delta);
-/* Certificates that may have signed CRLs for this question: issuer, helpers, the anchors' own. A new stack.
+/*
+ * Certificates that may have signed CRLs for this question: issuer, helpers, the anchors' own. A new stack.
  */
 estuary_status est_crl_signers(const est_question *question, STACK_OF(X509) **out, estuary_error *err);
 
-/* --- crl_index_*.c: looked up without being read again -------------------------------------------------- */
+/* --- crl_index_*.c: looked up without being read again --- */
 
 /*
  * An index of a CRL that was verified and lies in a file (DER; no indirect CRL), for looking up many
@@ -180,6 +183,15 @@ typedef struct est_crl_index est_crl_index;
  */
 estuary_status est_crl_index_build(int crl_fd, const est_crl *crl, int folder, const char *name,
                                    uint64_t max_memory, estuary_error *err);
+/* The same in pieces: each step reads at most *left bytes, which it counts down. All is lent until it is
+ * freed, at any time: nothing is left behind then. */
+typedef struct est_crl_indexing est_crl_indexing;
+#define EST_CRL_INDEX_NAME 128
+estuary_status est_crl_indexing_new(int crl_fd, const est_crl *crl, int folder, const char *name,
+                                    uint64_t max_memory, est_crl_indexing **out, estuary_error *err);
+estuary_status est_crl_indexing_step(est_crl_indexing *indexing, uint64_t *left, bool *done,
+                                     estuary_error *err);
+void est_crl_indexing_free(est_crl_indexing *indexing); /* NULL is fine */
 /*
  * crl.index when there is none, it is another file's (any change of owner, mode, device, inode, size or
  * times) or it was tampered with: then the CRL must be verified as if there were no index. crl_fd is
@@ -187,19 +199,20 @@ estuary_status est_crl_index_build(int crl_fd, const est_crl *crl, int folder, c
  */
 estuary_status est_crl_index_open(int crl_fd, int folder, const char *name, uint64_t max_memory,
                                   est_crl_index **out, estuary_error *err);
-void est_crl_index_free(est_crl_index *index); /* NULL is fine */
-/* What the CRL says of itself; found is false. Lent. */
-const est_crl *est_crl_index_get0_facts(const est_crl_index *index);
+est_crl_index *est_crl_index_up_ref(est_crl_index *index);
+void est_crl_index_free(est_crl_index *index); /* lets go of a reference; NULL is fine */
 /*
- * The same, about one certificate. Everything *out points to is the index's: never est_crl_free() it. Fails
- * with crl.index when the CRL's file has changed or anything is not what it was: nothing is known then.
+ * What the CRL says of itself and of one certificate. Everything *out points to is the index's: never
+ * est_crl_free() it. Fails with crl.index when the CRL's file has changed or anything is not what it was:
+ * nothing is known then.
  */
 estuary_status est_crl_index_find(est_crl_index *index, const X509 *certificate, est_crl *out,
                                   estuary_error *err);
 
-/* --- urls.c ------------------------------------------------------------------------------------------ */
+/* --- urls.c --- */
 
-/* http(s) URLs in a certificate, sanitised and bounded: others are passed over. Freed with est_urls_free().
+/*
+ * http(s) URLs in a certificate, sanitised and bounded: others are passed over. Freed with est_urls_free().
  */
 typedef struct est_urls {
     char **at;
@@ -208,8 +221,13 @@ typedef struct est_urls {
 estuary_status est_urls_of_ocsp(const X509 *certificate, size_t max, est_urls *out, estuary_error *err);
 estuary_status est_urls_of_dist_point(const DIST_POINT *dp, size_t max, est_urls *out, estuary_error *err);
 void est_urls_free(est_urls *urls);
+bool est_url_looks_like_one(const char *text); /* rather than like the name of a file */
 
-/* --- job.c: the checker at work ------------------------------------------------------------------------ */
+/* checker.c: a CRL or an OCSP response was given by hand, for every certificate it is about. */
+bool est_checker_was_given_evidence(const estuary_revocation *checker);
+bool est_checker_is_leaf_only(const estuary_revocation *checker);
+
+/* --- job.c: the checker at work --- */
 
 /* One chain (leaf first, its last certificate is only an issuer), checked without blocking. */
 typedef struct est_revocation_job est_revocation_job;
@@ -224,9 +242,12 @@ void est_revocation_job_free(est_revocation_job *job); /* ends it without on_don
 /* An OCSP response that came with the handshake, about the first certificate; copied. */
 estuary_status est_revocation_job_set_staple(est_revocation_job *job, const uint8_t *der, size_t len,
                                              estuary_error *err);
+/* It repeats what was checked, and counted, a moment ago: not a check of its own in the metrics. */
+void est_revocation_job_set_uncounted(est_revocation_job *job);
 /* Staple, given evidence and caches only: at once, nothing is fetched. */
 estuary_status est_revocation_job_look(est_revocation_job *job, estuary_error *err);
-/* The same for who will start() it when that is not enough: what ought to be fetched anew does not count yet.
+/*
+ * The same for who will start() it when that is not enough: what ought to be fetched anew does not count yet.
  */
 estuary_status est_revocation_job_look_first(est_revocation_job *job, estuary_error *err);
 /* on_done comes once, perhaps before this returns ESTUARY_OK. */

@@ -3,6 +3,11 @@
 
 #include <string.h>
 
+bool est_url_looks_like_one(const char *text)
+{
+    return strstr(text, "://") != NULL;
+}
+
 void est_urls_free(est_urls *urls)
 {
     for (size_t i = 0; i < urls->count; i++)

@@ -79,7 +79,7 @@ void est_verdict_add(estuary_verdict *verdict, const estuary_verdict *other)
         *verdict = *other;
 }
 
-/* --- what callers read ---------------------------------------------------------------------------- */
+/* --- what callers read --- */
 
 estuary_revocation_status estuary_verdict_status(const estuary_verdict *verdict)
 {

@@ -40,6 +40,11 @@ int est_store_fsync(int fd)
     return stopped("fsync") ? -1 : fsync(fd);
 }
 
+int est_store_linkat(int from, int to, const char *name)
+{
+    return stopped("link") ? -1 : linkat(from, name, to, name, 0);
+}
+
 int est_store_fchmod(int fd, mode_t mode)
 {
     return stopped("chmod") ? -1 : fchmod(fd, mode);

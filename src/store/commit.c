@@ -4,6 +4,7 @@
 
 #include <openssl/bio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define FILES 5
 
@@ -13,6 +14,7 @@ struct texts {
     BIO *chain;
     BIO *full;
     estuary_secret *key;
+    int pending; /* where the key may stand already */
     est_store_file files[FILES];
 };
 
@@ -22,6 +24,8 @@ static void texts_free(struct texts *texts)
     BIO_free(texts->chain);
     BIO_free(texts->full);
     estuary_secret_free(texts->key);
+    if (texts->pending >= 0)
+        close(texts->pending);
 }
 
 estuary_status est_store_key_pem(estuary_store *store, const EVP_PKEY *key, estuary_secret **out,
@@ -50,14 +54,15 @@ static estuary_status key_text(estuary_store *store, const EVP_PKEY *key, struct
 {
     est_store_file *file = &texts->files[3];
     if (store->key_uri != NULL) {
-        *file = (est_store_file){"key.uri", store->key_uri, strlen(store->key_uri), 0644};
+        *file = (est_store_file){"key.uri", store->key_uri, strlen(store->key_uri), 0644, NULL};
         return ESTUARY_OK;
     }
     if (key == NULL)
         return ESTUARY_OK;
+    texts->pending = est_pending_with_key(store, key);
     estuary_status status = est_store_key_pem(store, key, &texts->key, err);
     if (status == ESTUARY_OK) {
-        *file = (est_store_file){"key.pem", NULL, 0, 0600};
+        *file = (est_store_file){"key.pem", NULL, 0, 0600, texts->pending < 0 ? NULL : &texts->pending};
         file->bytes = estuary_secret_get0(texts->key, &file->len);
     }
     return status;
@@ -85,7 +90,7 @@ estuary_status est_store_commit_plain(estuary_store *store, X509 *leaf, const ST
                                       const EVP_PKEY *key, estuary_error *err)
 {
     estuary_status status = ESTUARY_OK;
-    struct texts texts = {0};
+    struct texts texts = {.pending = -1};
     const est_generation generation = {
         store->parent, store->name, store->fresh, est_store_generation_names, 0755, .outlasts_power = true};
     if (key != NULL && !est_key_equal(key, X509_get0_pubkey(leaf)))

@@ -73,20 +73,40 @@ static int create_file(int dir, const est_store_file *file)
     return -1;
 }
 
-bool est_store_write_files(int dir, const est_store_file *files, const char **failed)
+/* A second name for a file that is on disk costs less than a second file, and no fsync. */
+static bool is_linked(int dir, const est_store_file *file)
 {
-    int fds[EST_STORE_FILES_MAX];
-    size_t count = 0;
-    bool done = true;
-    for (; done && count < EST_STORE_FILES_MAX && files[count].name != NULL; count++) {
-        *failed = files[count].name;
-        fds[count] = create_file(dir, &files[count]);
-        done = fds[count] >= 0;
+    return file->twin != NULL && est_store_linkat(*file->twin, dir, file->name) == 0;
+}
+
+bool est_store_write_files(int dir, const est_store_file *files, est_store_written *written,
+                           const char **failed)
+{
+    for (written->count = 0; written->count < EST_STORE_FILES_MAX; written->count++) {
+        const est_store_file *file = &files[written->count];
+        int *fd = &written->fds[written->count];
+        if (file->name == NULL)
+            return true;
+        *fd = -1;
+        if (is_linked(dir, file)) /* where links cannot be made, it is written */
+            continue;
+        *failed = file->name;
+        *fd = create_file(dir, file);
+        if (*fd < 0)
+            return false;
     }
+    return true;
+}
+
+bool est_store_sync_files(const est_store_written *written, bool wanted, const est_store_file *files,
+                          const char **failed)
+{
+    bool done = true;
     int saved = errno;
-    for (size_t i = 0; i < count; i++) {
-        bool synced = !done || est_store_fsync(fds[i]) == 0;
-        bool closed = fds[i] < 0 || close(fds[i]) == 0;
+    for (size_t i = 0; i < written->count; i++) {
+        int fd = written->fds[i];
+        bool synced = fd < 0 || !wanted || !done || est_store_fsync(fd) == 0;
+        bool closed = fd < 0 || close(fd) == 0;
         if (done && (!synced || !closed)) {
             saved = errno;
             *failed = files[i].name;
@@ -106,8 +126,10 @@ bool est_store_write_unsynced(int dir, const est_store_file *file)
 bool est_store_write_file(int dir, const est_store_file *file)
 {
     const est_store_file one[] = {*file, {0}};
+    est_store_written written;
     const char *failed = NULL;
-    return est_store_write_files(dir, one, &failed);
+    bool created = est_store_write_files(dir, one, &written, &failed);
+    return est_store_sync_files(&written, created, one, &failed) && created;
 }
 
 static bool in_list(const char *name, const char *const *names)

@@ -28,19 +28,27 @@ cleanup:
     return status;
 }
 
-static estuary_status fill(int fd, const est_store_file *files, estuary_error *err)
-{
-    const char *failed = "";
-    if (!est_store_write_files(fd, files, &failed))
-        return est_fail_errno(err, EST_IO, "%s cannot be written", failed);
-    return ESTUARY_OK;
-}
-
-static bool finish(int fd, bool present, const struct stat *old, mode_t mode)
+static bool set_access(int fd, bool present, const struct stat *old, mode_t mode)
 {
     if (present && old->st_gid != getegid() && fchown(fd, (uid_t)-1, old->st_gid) != 0)
         return false;
-    return est_store_fchmod(fd, present ? old->st_mode & 07777 : mode) == 0 && est_store_fsync(fd) == 0;
+    return est_store_fchmod(fd, present ? old->st_mode & 07777 : mode) == 0;
+}
+
+/* Everything is changed before the first fsync, so that one journal commit brings it all to disk. */
+static estuary_status fill(const est_generation *to, int fd, const est_store_file *files, bool present,
+                           const struct stat *old, estuary_error *err)
+{
+    est_store_written written;
+    const char *failed = "";
+    bool created = est_store_write_files(fd, files, &written, &failed);
+    bool accessible = created && set_access(fd, present, old, to->mode);
+    bool synced = est_store_sync_files(&written, accessible, files, &failed);
+    if (!created || (accessible && !synced))
+        return est_fail_errno(err, EST_IO, "%s cannot be written", failed);
+    if (!accessible || est_store_fsync(fd) != 0)
+        return est_fail_errno(err, EST_IO, "the new folder beside %s cannot be finished", to->name);
+    return ESTUARY_OK;
 }
 
 /* Until the rename everything is beside the old folder; its name comes last, and after all it holds. */
@@ -51,9 +59,7 @@ static estuary_status put_in_place(const est_generation *to, int fd, const est_s
     struct stat old = {0};
     bool present = false;
     EST_TRY(look(to->parent, to->name, to->kept, &present, &old, err));
-    EST_TRY(fill(fd, files, err));
-    if (!finish(fd, present, &old, to->mode))
-        EST_FAIL_ERRNO(EST_IO, "the new folder beside %s cannot be finished", to->name);
+    EST_TRY(fill(to, fd, files, present, &old, err));
     if (est_store_rename(to->parent, to->fresh, to->name, present ? RENAME_EXCHANGE : RENAME_NOREPLACE) != 0)
         EST_FAIL_ERRNO(EST_IO, "the new folder cannot be put in the place of %s", to->name);
     if (!present)

@@ -1,3 +1,4 @@
+#include "est/est.h"
 #include "key/key.h"
 #include "store/pem.h"
 #include "store/room.h"
@@ -16,23 +17,38 @@
 #define MARK      "committed.sha256"
 #define MARK_SIZE 65
 
+static int open_pending(const estuary_store *store)
+{
+    return openat(store->parent, store->pending, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+int est_pending_with_key(const estuary_store *store, const EVP_PKEY *key)
+{
+    return store->key_is_pending && store->written_key == key ? open_pending(store) : -1;
+}
+
 estuary_status est_store_save_pending_plain(estuary_store *store, const uint8_t *state, size_t len,
                                             const EVP_PKEY *key, bool sent, estuary_error *err)
 {
     estuary_status status = ESTUARY_OK;
     estuary_secret *key_pem = NULL;
-    est_store_file files[3] = {{"state.json", state, len, 0600}};
+    int before = key == NULL ? -1 : est_pending_with_key(store, key);
+    est_store_file files[3] = {{"state.json", state, len, 0600, NULL}};
     const est_generation pending = {store->parent,           store->pending, store->fresh_pending,
                                     est_store_pending_names, 0700,           .outlasts_power = sent};
     if (key != NULL) {
         EST_TRY(est_store_key_pem(store, key, &key_pem, err));
-        files[1] = (est_store_file){"key.pem", NULL, 0, 0600};
+        files[1] = (est_store_file){"key.pem", NULL, 0, 0600, before < 0 ? NULL : &before};
         files[1].bytes = estuary_secret_get0(key_pem, &files[1].len);
     } else if (store->key_uri != NULL) {
-        files[1] = (est_store_file){"key.uri", store->key_uri, strlen(store->key_uri), 0600};
+        files[1] = (est_store_file){"key.uri", store->key_uri, strlen(store->key_uri), 0600, NULL};
     }
+    store->key_is_pending = false;
     EST_TRY(est_generation_replace(&pending, files, err));
+    store->key_is_pending = key != NULL;
 cleanup:
+    if (before >= 0)
+        close(before);
     estuary_secret_free(key_pem);
     return status;
 }
@@ -43,7 +59,7 @@ estuary_status estuary_store_save_pending(estuary_store *store, const estuary_en
     estuary_status status = ESTUARY_OK;
     uint8_t *state = NULL;
     size_t len = 0;
-    if (store == NULL || enrollment == NULL || estuary_enrollment_get0_request(enrollment) == NULL)
+    if (store == NULL || enrollment == NULL || enrollment->request == NULL)
         EST_FAIL(EST_USAGE, "only a signed request can be pending");
     EST_TRY(estuary_enrollment_save(enrollment, &state, &len, err));
     /* not sent yet: a power cut may lose it whole, and nobody misses it */
@@ -69,11 +85,6 @@ static estuary_status read_key(int dir, EVP_PKEY **key, estuary_error *err)
     if (*key == NULL)
         return est_fail_openssl(err, EST_CONFIG_PENDING_STATE, "the pending request's key cannot be read");
     return ESTUARY_OK;
-}
-
-static int open_pending(const estuary_store *store)
-{
-    return openat(store->parent, store->pending, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
 estuary_status est_store_load_pending_plain(estuary_store *store, uint8_t **state, size_t *len,
@@ -181,6 +192,7 @@ estuary_status estuary_store_remove_pending(estuary_store *store, estuary_error 
     char aside[EST_STORE_NAME_SIZE];
     if (store == NULL)
         return est_fail(err, EST_USAGE, "there is no store");
+    store->key_is_pending = false;
     if (!est_store_random_name(store->pending, aside))
         return est_fail_errno(err, EST_IO, "the pending request cannot be moved away");
     if (est_store_rename(store->parent, store->pending, aside, RENAME_NOREPLACE) == 0) {
@@ -216,7 +228,7 @@ estuary_status est_pending_mark(estuary_store *store, const void *cert_pem, size
         EST_FAIL_OPENSSL(EST_CRYPTO, "SHA-256 failed");
     if (est_store_unlinkat(dir, MARK, 0) != 0 && errno != ENOENT)
         EST_FAIL_ERRNO(EST_IO, "an old mark of the pending request cannot be removed");
-    est_store_file file = {MARK, text, MARK_SIZE - 1, 0600};
+    est_store_file file = {MARK, text, MARK_SIZE - 1, 0600, NULL};
     /* no fsync: the one of the generation follows, and a mark lost to a power cut only costs a request */
     if (!est_store_write_unsynced(dir, &file))
         EST_FAIL_ERRNO(EST_IO, "the pending request cannot be marked");

@@ -16,7 +16,8 @@ struct estuary_store {
     char *pending;         /* "DIR.pending" */
     EVP_PKEY *written_key; /* whose PEM is key_pem: a request's key is written twice; NULL: none yet */
     estuary_secret *key_pem;
-    char *key_uri; /* with a newline; NULL: the key goes into the folder */
+    bool key_is_pending; /* key_pem stands in the pending request's folder, written and synced by us */
+    char *key_uri;       /* with a newline; NULL: the key goes into the folder */
     /* empty folders beside those two, to be filled next; "" when there is none */
     char fresh[EST_STORE_NAME_SIZE];
     char fresh_pending[EST_STORE_NAME_SIZE];
@@ -28,6 +29,8 @@ struct estuary_store {
  * is the one in place.
  */
 estuary_status est_pending_finish(estuary_store *store, estuary_error *err);
+/* The pending request's folder when it holds this key, on disk already; else -1. close() it. */
+int est_pending_with_key(const estuary_store *store, const EVP_PKEY *key);
 /* The key as PEM, made once for each key; estuary_secret_free(*out) */
 estuary_status est_store_key_pem(estuary_store *store, const EVP_PKEY *key, estuary_secret **out,
                                  estuary_error *err);

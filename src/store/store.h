@@ -25,6 +25,7 @@ int est_store_rename(int dir, const char *from, const char *to, unsigned flags);
 int est_store_unlinkat(int dir, const char *name, int flags);
 int est_store_fsync(int fd);
 int est_store_fchmod(int fd, mode_t mode);
+int est_store_linkat(int from, int to, const char *name);
 bool est_store_write_all(int fd, const void *bytes, size_t len);
 
 /* folder.c: one folder, by descriptor. */
@@ -35,6 +36,7 @@ typedef struct est_store_file {
     const void *bytes;
     size_t len;
     mode_t mode;
+    const int *twin; /* a folder where it stands under the same name, on disk already; NULL: none */
 } est_store_file;
 
 /* The only names that may stand in a generation and in a pending request. */
@@ -45,10 +47,21 @@ extern const char *const est_store_pending_names[];
 bool est_store_is_ours(const struct stat *info, mode_t forbidden);
 /* A new empty folder "PREFIX.new-XXXXXX", 0700; its descriptor, or -1 with errno. */
 int est_store_make_folder(int parent, const char *prefix, char name[EST_STORE_NAME_SIZE]);
-/* Creates, writes and fsyncs, up to the one without a name; false with errno and the name of the one that
- * failed. */
+/* Files that are written but need not be on disk yet. */
 #define EST_STORE_FILES_MAX 8
-bool est_store_write_files(int dir, const est_store_file *files, const char **failed);
+typedef struct est_store_written {
+    int fds[EST_STORE_FILES_MAX]; /* -1: nothing to bring to disk */
+    size_t count;
+} est_store_written;
+/*
+ * Creates and writes, up to the one without a name; false with errno and the name of the one that failed.
+ * est_store_sync_files() follows in either case.
+ */
+bool est_store_write_files(int dir, const est_store_file *files, est_store_written *written,
+                           const char **failed);
+/* fsyncs when wanted, and closes; false with errno and the name of the one that failed. */
+bool est_store_sync_files(const est_store_written *written, bool wanted, const est_store_file *files,
+                          const char **failed);
 /* Creates and writes, leaving the disk to the next fsync; false with errno. */
 bool est_store_write_unsynced(int dir, const est_store_file *file);
 /* Creates, writes and fsyncs; false with errno. */

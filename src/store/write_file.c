@@ -39,7 +39,7 @@ estuary_status estuary_store_write_file(const char *path, const void *bytes, siz
 {
     static const char *const temporary[] = {"file", NULL};
     estuary_status status = ESTUARY_OK;
-    const est_store_file file = {"file", bytes, len, 0644};
+    const est_store_file file = {"file", bytes, len, 0644, NULL};
     char *folder = NULL, *name = NULL;
     int parent = -1;
     if (bytes == NULL && len > 0)

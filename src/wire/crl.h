@@ -25,7 +25,8 @@ typedef struct est_crl_entry {
     size_t len;
 } est_crl_entry;
 
-/* Every entry, before the signature is known to be good: must only be remembered. An error ends the reading.
+/*
+ * Every entry, before the signature is known to be good: must only be remembered. An error ends the reading.
  */
 typedef estuary_status est_crl_entry_fn(void *arg, const est_crl_entry *entry, estuary_error *err);
 
@@ -79,10 +80,9 @@ estuary_status est_crl_reader_feed(est_crl_reader *reader, const uint8_t *bytes,
  */
 estuary_status est_crl_reader_final(est_crl_reader *reader, const STACK_OF(X509) *signers, est_crl **out,
                                     estuary_error *err);
-/* The CRL's issuer as soon as it has been read, NULL before; lent: to find candidates for `signers`. */
-const X509_NAME *est_crl_reader_get0_issuer(const est_crl_reader *reader);
 
-/* A certificate's serial as it would stand in an entry. *len 0: longer than any that is read. false: broken.
+/*
+ * A certificate's serial as it would stand in an entry. *len 0: longer than any that is read. false: broken.
  */
 bool est_crl_serial_of(const X509 *certificate, uint8_t out[EST_CRL_SERIAL_MAX], size_t *len);
 

@@ -11,7 +11,7 @@
 #define EST_CRL_PART_MAX      (64 * 1024)
 #define EST_CRL_ALGORITHM_MAX 4096
 
-/* --- crl_entry.c ---------------------------------------------------------------------------------- */
+/* --- crl_entry.c --- */
 
 /* An entry as it stands there; everything lent. */
 typedef struct est_crl_view {
@@ -38,7 +38,7 @@ bool est_crl_extension_take(const uint8_t **at, const uint8_t *end, est_crl_exte
 /* EST_OK_CODE, or what is wrong. der is one whole SEQUENCE. */
 est_code est_crl_view_entry(const uint8_t *der, size_t len, bool extensions_allowed, est_crl_view *out);
 
-/* --- crl_pem.c ------------------------------------------------------------------------------------ */
+/* --- crl_pem.c --- */
 
 typedef enum est_crl_pem_place {
     EST_CRL_PEM_BEFORE = 0,
@@ -63,7 +63,7 @@ estuary_status est_crl_pem_feed(est_crl_reader *reader, const uint8_t *text, siz
 estuary_status est_crl_pem_final(est_crl_reader *reader, est_crl_sink *sink, estuary_error *err);
 void est_crl_pem_clear(est_crl_pem *pem);
 
-/* --- crl_signature.c ------------------------------------------------------------------------------ */
+/* --- crl_signature.c --- */
 
 typedef struct est_crl_signature {
     uint8_t *algorithm; /* DER of the AlgorithmIdentifier; owned */
@@ -96,12 +96,12 @@ estuary_status est_crl_signature_verify(est_crl_signature *signature, const X509
                                         estuary_error *err);
 void est_crl_signature_clear(est_crl_signature *signature);
 
-/* --- crl_extensions.c ----------------------------------------------------------------------------- */
+/* --- crl_extensions.c --- */
 
 /* The whole [0] EXPLICIT Extensions; fills in what the CRL says of itself. */
 estuary_status est_crl_extensions_read(est_crl *crl, const uint8_t *der, size_t len, estuary_error *err);
 
-/* --- crl_search.c: the wanted certificate, and who entries are about --------------------------------- */
+/* --- crl_search.c: the wanted certificate, and who entries are about --- */
 
 typedef struct est_crl_search {
     bool is_wanted;
@@ -127,7 +127,7 @@ estuary_status est_crl_search_set_issuers(est_crl_search *search, const est_crl_
 void est_crl_search_note(est_crl_search *search, const est_crl_view *entry); /* it has the wanted serial */
 void est_crl_search_clear(est_crl_search *search);
 
-/* --- crl_stream.c --------------------------------------------------------------------------------- */
+/* --- crl_stream.c --- */
 
 /* What comes next. */
 typedef enum est_crl_place {

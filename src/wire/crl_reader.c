@@ -65,11 +65,6 @@ void est_crl_reader_on_entry(est_crl_reader *reader, est_crl_entry_fn *fn, void 
     reader->on_entry_arg = arg;
 }
 
-const X509_NAME *est_crl_reader_get0_issuer(const est_crl_reader *reader)
-{
-    return reader->crl != NULL && reader->place > EST_CRL_AT_ISSUER ? reader->crl->issuer : NULL;
-}
-
 /* The text of a PEM file is longer than what it holds, but not by much. */
 static bool is_too_long(est_crl_reader *reader, size_t len)
 {

@@ -37,7 +37,8 @@ bool est_crl_search_begin(est_crl_search *search, const X509 *wanted)
     return search->issuer != NULL && est_crl_serial_of(wanted, search->serial, &search->serial_len);
 }
 
-/* X509_NAME_cmp() returns -2 when memory is short, which must not pass for "different": that would be a
+/*
+ * X509_NAME_cmp() returns -2 when memory is short, which must not pass for "different": that would be a
  * "good".
  */
 static bool compare(const X509_NAME *a, const X509_NAME *b, bool *equal)

@@ -137,9 +137,9 @@ static void look_at_signature(const X509_REQ *request, estuary_csr_report *repor
                  "the request is signed with %s, which is weak or unknown", report->signature);
 }
 
-static void look_at_key(const X509_REQ *request, bool signature_is_known_good, estuary_csr_report *report)
+static void look_at_key(const X509_REQ *request, EVP_PKEY *signed_by, estuary_csr_report *report)
 {
-    EVP_PKEY *key = X509_REQ_get0_pubkey((X509_REQ *)request);
+    EVP_PKEY *key = signed_by != NULL ? signed_by : X509_REQ_get0_pubkey((X509_REQ *)request);
     if (key == NULL || !est_key_info_get(key, &report->key)) {
         snprintf(report->key.name, sizeof(report->key.name), "unknown");
         add_flaw(report, ESTUARY_CSR_FLAW_SIGNATURE,
@@ -147,7 +147,7 @@ static void look_at_key(const X509_REQ *request, bool signature_is_known_good, e
         add_flaw(report, ESTUARY_CSR_FLAW_WEAK_KEY, "the request's key is broken or of an unknown kind");
         return;
     }
-    if (!signature_is_known_good && X509_REQ_verify((X509_REQ *)request, key) != 1)
+    if (signed_by == NULL && X509_REQ_verify((X509_REQ *)request, key) != 1)
         add_flaw(report, ESTUARY_CSR_FLAW_SIGNATURE, "the request's own signature does not verify");
     if (report->key.weak)
         add_flaw(report, ESTUARY_CSR_FLAW_WEAK_KEY, "the request's key is weak: %s", report->key.why);
@@ -207,7 +207,7 @@ static bool look_at_extensions(const X509_REQ *request, estuary_csr_report *repo
     return done;
 }
 
-static estuary_status inspect(const X509_REQ *request, bool signature_is_known_good, estuary_csr_report **out,
+static estuary_status inspect(const X509_REQ *request, EVP_PKEY *signed_by, estuary_csr_report **out,
                               estuary_error *err)
 {
     estuary_status status = ESTUARY_OK;
@@ -217,7 +217,7 @@ static estuary_status inspect(const X509_REQ *request, bool signature_is_known_g
         return est_fail_memory(err);
     const X509_NAME *subject = X509_REQ_get_subject_name(request);
     EST_TRY(estuary_name_format(subject, &report->subject, err));
-    look_at_key(request, signature_is_known_good, report);
+    look_at_key(request, signed_by, report);
     look_at_signature(request, report);
     if (!look_at_extensions(request, report))
         EST_FAIL_OPENSSL(EST_MEMORY, NULL);
@@ -234,7 +234,7 @@ cleanup:
 
 estuary_status estuary_csr_inspect(const X509_REQ *request, estuary_csr_report **out, estuary_error *err)
 {
-    return inspect(request, false, out, err);
+    return inspect(request, NULL, out, err);
 }
 
 const char *estuary_csr_report_subject(const estuary_csr_report *report)
@@ -300,11 +300,10 @@ static est_code code_of(estuary_csr_flaw flaw)
     return EST_CSR_MALFORMED;
 }
 
-estuary_status est_csr_refuse_broken(const X509_REQ *request, bool signature_is_known_good,
-                                     estuary_error *err)
+estuary_status est_csr_refuse_broken(const X509_REQ *request, EVP_PKEY *signed_by, estuary_error *err)
 {
     estuary_csr_report *report = NULL;
-    estuary_status status = inspect(request, signature_is_known_good, &report, err);
+    estuary_status status = inspect(request, signed_by, &report, err);
     if (status != ESTUARY_OK)
         return status;
     if (report == NULL)

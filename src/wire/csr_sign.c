@@ -1,7 +1,10 @@
 #include "wire/csr_parts.h"
 
+#include <openssl/core_names.h>
+#include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/objects.h>
+#include <openssl/provider.h>
 #include <openssl/rsa.h>
 #include <string.h>
 
@@ -49,13 +52,68 @@ static estuary_status add_challenge(const estuary_csr *csr, X509_REQ *request, e
     return ESTUARY_OK;
 }
 
-static estuary_status fill(const estuary_csr *csr, EVP_PKEY *key, X509_REQ *request, estuary_error *err)
+static bool text_is(const EVP_PKEY *key, const char *parameter, const char *expected)
+{
+    char text[32] = "";
+    return EVP_PKEY_get_utf8_string_param(key, parameter, text, sizeof(text), NULL) == 1 &&
+           strcmp(text, expected) == 0;
+}
+
+/* The curve of a key of OpenSSL's own providers whose encoding has no choices; else NID_undef. */
+static int plain_curve(const EVP_PKEY *key)
+{
+    char group[64] = "";
+    if (!EVP_PKEY_is_a(key, "EC") || EVP_PKEY_get0_provider(key) == NULL)
+        return NID_undef;
+    const char *provider = OSSL_PROVIDER_get0_name(EVP_PKEY_get0_provider(key));
+    if (provider == NULL || (strcmp(provider, "default") != 0 && strcmp(provider, "fips") != 0) ||
+        EVP_PKEY_get_utf8_string_param(key, OSSL_PKEY_PARAM_GROUP_NAME, group, sizeof(group), NULL) != 1 ||
+        !text_is(key, OSSL_PKEY_PARAM_EC_ENCODING, OSSL_PKEY_EC_ENCODING_GROUP) ||
+        !text_is(key, OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT,
+                 OSSL_PKEY_EC_POINT_CONVERSION_FORMAT_UNCOMPRESSED))
+        return NID_undef;
+    return OBJ_sn2nid(group);
+}
+
+/*
+ * RFC 5480 2: the point as it stands. X509_REQ_set_pubkey() encodes the key and reads it again, which is two
+ * million instructions of OpenSSL 3.0's encoders and decoders. false: that is the way.
+ */
+static bool put_point(EVP_PKEY *key, X509_REQ *request)
+{
+    int len = 0, curve = plain_curve(key);
+    unsigned char *point = NULL;
+    if (curve == NID_undef || OBJ_nid2obj(curve) == NULL)
+        return false;
+    size_t size = EVP_PKEY_get1_encoded_public_key(key, &point);
+    if (size > 1 && point[0] == POINT_CONVERSION_UNCOMPRESSED && est_size_to_int(size, &len) &&
+        X509_PUBKEY_set0_param(X509_REQ_get_X509_PUBKEY(request), OBJ_nid2obj(NID_X9_62_id_ecPublicKey),
+                               V_ASN1_OBJECT, OBJ_nid2obj(curve), point, len) == 1)
+        return true;
+    OPENSSL_free(point);
+    return false;
+}
+
+static bool put_key(EVP_PKEY *key, X509_REQ *request, bool *unread)
+{
+    if (unread != NULL) {
+        ERR_set_mark();
+        *unread = put_point(key, request);
+        ERR_pop_to_mark();
+        if (*unread)
+            return true;
+    }
+    return X509_REQ_set_pubkey(request, key) == 1;
+}
+
+static estuary_status fill(const estuary_csr *csr, EVP_PKEY *key, X509_REQ *request, bool *unread,
+                           estuary_error *err)
 {
     estuary_status status = ESTUARY_OK;
     if (X509_REQ_set_version(request, X509_REQ_VERSION_1) != 1 ||
         X509_REQ_set_subject_name(request, csr->subject) != 1)
         EST_FAIL_OPENSSL(EST_MEMORY, NULL);
-    if (X509_REQ_set_pubkey(request, key) != 1)
+    if (!put_key(key, request, unread))
         EST_FAIL_OPENSSL(EST_KEY, "the key's public half cannot be put into a request");
     EST_TRY(add_extensions(csr, request, err));
     for (int i = 0; i < sk_X509_ATTRIBUTE_num(csr->attributes); i++)
@@ -116,7 +174,8 @@ cleanup:
     return status;
 }
 
-estuary_status estuary_csr_sign(const estuary_csr *csr, EVP_PKEY *key, X509_REQ **out, estuary_error *err)
+estuary_status est_csr_sign(const estuary_csr *csr, EVP_PKEY *key, X509_REQ **out, bool *unread,
+                            estuary_error *err)
 {
     estuary_status status = ESTUARY_OK;
     *out = NULL;
@@ -125,11 +184,16 @@ estuary_status estuary_csr_sign(const estuary_csr *csr, EVP_PKEY *key, X509_REQ 
     X509_REQ *request = X509_REQ_new();
     if (request == NULL)
         EST_FAIL_OPENSSL(EST_MEMORY, NULL);
-    EST_TRY(fill(csr, key, request, err));
+    EST_TRY(fill(csr, key, request, unread, err));
     EST_TRY(sign(csr, key, request, err));
     *out = request;
     request = NULL;
 cleanup:
     X509_REQ_free(request);
     return status;
+}
+
+estuary_status estuary_csr_sign(const estuary_csr *csr, EVP_PKEY *key, X509_REQ **out, estuary_error *err)
+{
+    return est_csr_sign(csr, key, out, NULL, err);
 }

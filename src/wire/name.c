@@ -53,14 +53,9 @@ bool est_hex_parse(const char *text, size_t len, uint8_t *out)
 
 char *est_hex_text(const uint8_t *bytes, size_t len)
 {
-    static const char digits[] = "0123456789abcdef";
     char *text = est_alloc(2 * len + 1);
-    if (text == NULL)
-        return NULL;
-    for (size_t i = 0; i < len; i++) {
-        text[2 * i] = digits[bytes[i] >> 4];
-        text[2 * i + 1] = digits[bytes[i] & 15];
-    }
+    if (text != NULL)
+        est_hex_write(bytes, len, text);
     return text;
 }
 

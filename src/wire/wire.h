@@ -166,11 +166,20 @@ X509_REQ *est_request_dup(const X509_REQ *request);
 /* true when the request carries ChangeSubjectName (RFC 6402 2.8). */
 bool est_request_changes_subject(const X509_REQ *request);
 
+/*
+ * csr_sign.c: as estuary_csr_sign(). With unread the key may be put in as bytes only: then *unread is set,
+ * and X509_REQ_get0_pubkey() gives NULL until est_request_dup() has read it.
+ */
+estuary_status est_csr_sign(const estuary_csr *csr, EVP_PKEY *key, X509_REQ **out, bool *unread,
+                            estuary_error *err);
+
 /* csr_encode.c: -1 on failure; *der is freed with OPENSSL_free() */
 int est_request_encode(const X509_REQ *request, unsigned char **der);
 
-/* csr_inspect.c: the first flaw as an error; what E5 refuses before submission. */
-estuary_status est_csr_refuse_broken(const X509_REQ *request, bool signature_is_known_good,
-                                     estuary_error *err);
+/*
+ * csr_inspect.c: the first flaw as an error; what E5 refuses before submission. signed_by: the request's key,
+ * when the signature has been verified with it; NULL: the one in the request, and the signature is verified.
+ */
+estuary_status est_csr_refuse_broken(const X509_REQ *request, EVP_PKEY *signed_by, estuary_error *err);
 
 #endif

@@ -414,6 +414,8 @@ LIES = {
     "issued-bad-signature": cert("bad-signature", "the signature on \"CN=device\" was not made by"),
     "issued-sha1": cert("weak-signature", "is signed with ecdsa-with-SHA1, which is too weak"),
     "issued-negative-serial": cert("serial", "serial number is not a positive number"),
+    "issued-revoked": lie("enroll", "revoked.revoked", "revoked", 10,
+                          "the certificate that was issued: the certificate is revoked since", revocation="soft"),
     "huge-cert": protocol("response-too-large", "bytes, more than allowed", counts=False),  # oversize
     "two-certificates-same-key": cert("ambiguous", "several different certificates for the key"),
     "too-many-certs": protocol("too-many-certificates", "holds 501 certificates, more than the"),
@@ -572,6 +574,8 @@ HARMLESS = {
     "no-length": works(),
     "lf-only": works(),
     "issued-short": short_lived,
+    "issued-no-sources": works(revocation="hard"),
+    "issued-only-ca-issuers": works(revocation="hard"),
     "cacerts-two-roots": only_the_confirmed_root,
     "digest-stale-once": works(),
     "digest-among-others": works(),

@@ -90,7 +90,6 @@ cases_from({
     "fingerprint file missing": (["bootstrap", "--server", NOWHERE, "--fingerprint", "file:TMP/no"],
                                  "config.invalid", 2),
     "csr without key": (["csr", "--subject", "CN=x"], "usage.option", 2),
-    "csr with a new key and no place": (["csr", "--subject", "CN=x", "--new-key", "ec:P-256"], "usage.option", 2),
     "inspect and build": (["csr", "--inspect", "x", "--subject", "CN=x"], "usage.option", 2),
     "inspect nothing": (["csr", "--inspect", "TMP/no"], "config.csr-file", 2),
     "verify at no time": (["verify", "x", "--at", "yesterday"], "usage.time", 2),
@@ -461,6 +460,16 @@ def csr_together(tmp):
     check_equal(est()(*args, "-o", tmp / "no/r.csr").code, 1, "exit code")
     check(not (tmp / "k.pem").exists(), "the key went again")
     check_in("BEGIN CERTIFICATE REQUEST", est()(*args, code=0).out)
+    refused(est().json(*args), "key.exists", 11)
+
+
+@case("csr: without --key-out the new key is key.pem beside the request, never over another")
+def csr_default_place(tmp):
+    args = ["csr", "--new-key", "ec:P-256", "--subject", "CN=x", "-o", tmp / "r.csr"]
+    check_equal(est().json(*args, code=0)["key"], str(tmp / "key.pem"), "the key's place")
+    check_equal((tmp / "key.pem").stat().st_mode & 0o777, 0o600, "mode")
+    check_equal(est().json("csr", "--key", tmp / "key.pem", "--subject", "CN=y", code=0)["key"], str(tmp / "key.pem"),
+                "it is a key")
     refused(est().json(*args), "key.exists", 11)
 
 

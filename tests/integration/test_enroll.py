@@ -228,6 +228,39 @@ def encrypted_key(tmp):
         check(not (tmp / "out").exists() and not (tmp / "out.pending").exists(), "nothing written")
         est(*common, "--pin", f"file:{pin}", code=0)
         check_equal(key_of_certificate(tmp / "out/cert.pem"), key_of(tmp / "enc.key", pin), "public key")
+        # a copy without the passphrase would undo it: the key stays where it is, and DIR names it
+        check_folder(tmp / "out", ca.anchors, key="key.uri")
+        uri = (tmp / "out/key.uri").read_text()
+        check_equal(uri.rstrip("\n"), f"file:{tmp.resolve() / 'enc.key'}", "key.uri")
+        renew = ("reenroll", *server(ca), "--cert", tmp / "out/cert.pem", "--pin", f"file:{pin}", "--same-key")
+        est(*renew, "--key", uri.strip(), "--out", tmp / "out", code=0)
+        check_folder(tmp / "out", ca.anchors, key="key.uri")
+        # inside of DIR it would be lost
+        (tmp / "enc.key").rename(tmp / "out/key.pem")
+        (tmp / "out/key.uri").unlink()
+        before, requests = snapshot(tmp / "out"), len(ca.access_log())
+        answer = est.json(*renew, "--key", tmp / "out/key.pem", "--out", tmp / "out", code=2)
+        check_in("has a passphrase", answer["error"]["message"], "message")
+        check_equal((snapshot(tmp / "out"), len(ca.access_log())), (before, requests), "files, requests")
+
+
+@case("--key-out takes a file: URI; key.uri names that very file, whatever its name; refused before dialing")
+def key_out_uri(tmp):
+    alice, est, odd = Alice(tmp), estuary(), tmp / "50%41 off"
+    odd.mkdir()
+    with lab(*alice.lab) as ca:
+        for n, (uri, path) in enumerate(((f"file:{tmp}/new%20key", tmp / "new key"), (odd / "k.pem", odd / "k.pem"))):
+            out = tmp / f"out{n}"
+            enrolled(est, ca, alice, out, "--key-out", uri)
+            check_folder(out, ca.anchors, key="key.uri", key_path=path)
+            est("reenroll", *server(ca), "--cert", out / "cert.pem", "--key", (out / "key.uri").read_text().strip(),
+                "--same-key", "--out", tmp / f"again{n}", code=0)
+            check_equal(key_of(tmp / f"again{n}/key.pem"), key_of(path), "the key that key.uri names")
+        before, requests = snapshot(tmp), len(ca.access_log())
+        for place, code in ((f"file:{tmp}/new%20key", 11), (tmp / "no/folder.pem", 2), ("file://other/k.pem", 2)):
+            est("enroll", *server(ca), *alice.client, "--subject", "CN=device", "--key-out", place, "--out",
+                tmp / "second", code=code)
+        check_equal((snapshot(tmp), len(ca.access_log())), (before, requests), "files, requests")
 
 
 # 7030-3.2.2-1

@@ -203,8 +203,8 @@ def own_key(tmp):
         check_equal(snapshot(tmp), before, "files")
         check_equal(len(ca.access_log()), seen, "requests")
         est(*command, code=0)
-        check_folder(out, ca.anchors)
-        check_equal(key_of(out / "key.pem"), key_of(own, pin), "the key")
+        check_folder(out, ca.anchors, key="key.uri")
+        check_equal(key_of_certificate(out / "cert.pem"), key_of(own, pin), "the key")
         check_equal(len({r["body_sha256"] for r in posts(ca)}), 1, "different request bodies")
 
 

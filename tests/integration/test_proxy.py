@@ -1,4 +1,4 @@
-"""Through an HTTP CONNECT proxy and a SOCKS5 proxy, which carry the session and see none of it."""
+"""Through an HTTP CONNECT proxy and a SOCKS5 proxy, which carry the session and see none of it (T7)."""
 
 import pathlib
 import socket

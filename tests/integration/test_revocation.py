@@ -1,11 +1,13 @@
 """Revocation as the command sees it: verdicts and sources, caches, policies, the server's chain in the handshake."""
 
 import pathlib
+import socket
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from common import Alice, enrolled, estuary, lab, server  # noqa: E402
-from harness import (case, check, check_equal, check_in, main, openssl, run, serial_number, snapshot)  # noqa: E402
+from harness import (case, check, check_equal, check_in, main, make_ca, openssl, run, serial_number)  # noqa: E402
 
 
 def device_of(ca, alice, tmp, name="device", *more):
@@ -61,7 +63,7 @@ def wrong_issuer(tmp):
         check_equal(len(ca.evidence_log()), 0, "requests")
 
 
-@case("evidence given by hand: CRL in DER and PEM, OCSP response, --at, --max-age, --offline")
+@case("evidence given by hand: CRL in DER and PEM, OCSP response, --at, --offline")
 def by_hand(tmp):
     alice = Alice(tmp)
     with lab(*alice.lab) as ca:
@@ -78,6 +80,10 @@ def by_hand(tmp):
             check_equal((answer.json["status"], answer.json["source"]), ("good", evidence), str(args))
         old = ask(ca, device, "--offline", "--crl", tmp / "good.crl", "--at", "2031-01-01T00:00:00Z")
         check_equal((old.json["status"], old.json["code"]), ("unknown", "revocation.stale"), "later")
+        first = ask(ca, device, "--offline", "--crl", tmp / "good.crl", "--at", "1970-01-01T00:00:00Z")
+        check_equal((first.json["status"], first.json["code"]), ("unknown", "revocation.not-yet-valid"), "in 1970")
+        before = estuary().json("revocation", cert, "--issuer", issuing, "--at", "1969-12-31T23:59:59Z", code=2)
+        check_equal(before.json["error"]["code"], "usage.time", "before 1970")
         early = ask(ca, device, "--offline", "--crl", tmp / "good.crl", "--at", "2020-01-01T00:00:00Z")
         check_equal((early.json["status"], early.json["code"]), ("unknown", "revocation.not-yet-valid"), "earlier")
         nothing = ask(ca, device, "--offline", "--policy", "hard", code=10)
@@ -86,6 +92,20 @@ def by_hand(tmp):
         check_equal(len(ca.evidence_log()), asked, "requests with --offline")
         missing = ask(ca, device, "--crl", tmp / "missing.crl", code=1)
         check_equal(missing.json["error"]["category"], "io", "a CRL that is not there")
+
+
+@case("--max-age: a CRL whose nextUpdate is far off is too old for who says so")
+def max_age(tmp):
+    ca = make_ca(tmp / "ca")
+    leaf = ca.issue(tmp / "leaf")
+    begin, end = (time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + days * 86400)) for days in (-3, 30))
+    crl = ca.crl(tmp / "a.crl", "-crl_lastupdate", begin, "-crl_nextupdate", end)
+    wanted = ("revocation", leaf.cert, "--issuer", ca.cert, "--crl", crl, "--policy", "hard")
+    for more, status, code in (((), "good", ""), (("--max-age", 4), "good", ""),
+                               (("--max-age", 2), "unknown", "revocation.too-old")):
+        answer = estuary().json(*wanted, *more, code=0 if status == "good" else 10)
+        check_equal((answer.json["status"], answer.json["code"]), (status, code), f"{more}")
+    check_equal(estuary().json(*wanted, "--max-age", 0, code=2).json["error"]["category"], "usage", "not a number of days")
 
 
 @case("estuary cache lists what openssl finds there, and clears it; a folder others can write to is refused (R5)")
@@ -122,6 +142,7 @@ def tampered(tmp):
         bytes_[at + 3] ^= 1
         kept.write_bytes(bytes_)
         check_equal(ask(ca, device, "--cache", folder, "--method", "crl", code=10).json["source"], "crl", "source")
+        (kept,) = folder.glob("*.crl")     # another file
         kept.write_bytes(bytes_)
         (ca.dir / "misbehave").write_text("crl-404\n")
         answer = ask(ca, device, "--cache", folder, "--method", "crl")
@@ -212,17 +233,99 @@ def kept(tmp):
         check_equal(len(ca.evidence_log()), asked, "requests of the second command")
 
 
-@case("an issued certificate that is revoked already is not kept: exit 10, nothing written")
+@case("an issued certificate that is revoked already is not kept: exit 10 under soft and hard, and why in words")
 def issued_revoked(tmp):
     alice, est = Alice(tmp), estuary()
+    with lab(*alice.lab, "--misbehave", "issued-revoked") as ca:
+        for policy in ("soft", "hard"):
+            out = tmp / policy
+            wanted = ("enroll", *server(ca), *alice.client, "--subject", "CN=y", "--out", out, "--revocation", policy)
+            answer = est.json(*wanted, code=10)
+            check_equal(answer.json["error"]["code"], "revoked.revoked", policy)
+            check_in("the certificate that was issued: the certificate is revoked since", answer.json["error"]["message"],
+                     "sentence")
+            check_in("keyCompromise", answer.json["error"]["message"], "reason")
+            check(not out.exists() and not (tmp / f"{policy}.pending").exists(), "something is kept")
+        words = est(*wanted, code=10)
+        check_in("The server sent a certificate that is revoked already:", words.out, "in words")
+        est("enroll", *server(ca), *alice.client, "--subject", "CN=y", "--out", tmp / "off", "--revocation", "off", code=0)
+
+
+@case("only about the issued certificate there is no evidence: hard keeps it back, says so, and takes it up later")
+def issued_unknown(tmp):
+    alice, est, folder, out = Alice(tmp), estuary(), tmp / "cache", tmp / "device"
     with lab(*alice.lab) as ca:
-        first = device_of(ca, alice, tmp)
-        before = snapshot(first)
-        (ca.dir / "misbehave").write_text("ocsp-wrong-serial\ncrl-404\n")
-        hard = est.json("enroll", *server(ca), *alice.client, "--subject", "CN=y", "--out", first, "--revocation",
-                        "hard", code=10)
-        check_equal(hard.json["error"]["code"], "revocation.unknown", "unknown under hard")
-        check_equal(snapshot(first), before, "the old generation")
+        est("cacerts", *server(ca), "--revocation", "hard", "--cache", folder, code=0)
+        (ca.dir / "misbehave").write_text("ocsp-500\ncrl-404\n")
+        wanted = ("enroll", *server(ca), *alice.client, "--subject", "CN=y", "--out", out, "--cache", folder)
+        hard = est.json(*wanted, "--revocation", "hard", code=10)
+        check_equal(hard.json["error"]["code"], "revocation.unknown", "code")
+        check_in("the certificate that was issued: it cannot be told whether", hard.json["error"]["message"], "sentence")
+        (finding,) = [row for row in hard.json["findings"] if row["state"] == "fail"]
+        check_equal((finding["check"], finding["code"]), ("revocation", "revocation.unknown"), "finding")
+        words = est(*wanted, "--revocation", "hard", code=10)
+        check_in("The server sent what was asked for, but it cannot be told whether it is revoked:", words.out, "in words")
+        check("not what was asked for" not in words.out + words.err, "the server is blamed")
+        check_in("run the same command again", words.err, "hint")
+        check(not out.exists(), "something was written")
+        (ca.dir / "misbehave").unlink()
+        taken = est.json(*wanted, "--revocation", "hard", code=0)
+        check(not (tmp / "device.pending").exists() and (out / "key.pem").exists(), "it was not taken up")
+        (finding,) = [row for row in taken.json["findings"] if row["check"] == "revocation"]
+        check_equal((finding["state"], finding["sentence"]), ("pass", "not revoked, by ocsp"), "finding afterwards")
+        (ca.dir / "misbehave").write_text("ocsp-500\ncrl-404\n")
+        soft = est.json(*wanted[:-3], tmp / "soft", "--cache", folder, code=0)
+        (finding,) = [row for row in soft.json["findings"] if row["check"] == "revocation"]
+        check_equal(finding["state"], "note", "under soft")
+    with lab(*alice.lab, "--misbehave", "issued-no-sources") as ca:
+        answer = est.json("enroll", *server(ca), *alice.client, "--subject", "CN=y", "--out", tmp / "none", "--revocation",
+                          "hard", code=0)
+        (finding,) = [row for row in answer.json["findings"] if row["check"] == "revocation"]
+        check_equal(finding["state"], "note", "without a source")
+        check_in("names neither an OCSP responder nor a CRL", finding["sentence"], "without a source")
+
+
+@case("every command that talks to a server refuses a revoked one, and knows --revocation")
+def every_command(tmp):
+    alice, est = Alice(tmp), estuary()
+    with lab(*alice.lab) as ca:
+        device = device_of(ca, alice, tmp)
+        ca.revoke(serial_number(ca.dir / "server.pem"))
+        served = len(ca.access_log())
+        named = ("--subject", "CN=x", "--out", tmp / "x")
+        for command, *args in (("cacerts", *server(ca)), ("csrattrs", *server(ca)),
+                               ("enroll", *server(ca), *alice.client, *named),
+                               ("reenroll", *server(ca), "--cert", device / "cert.pem", "--key", device / "key.pem",
+                                "--out", tmp / "x"),
+                               ("serverkeygen", *server(ca), *alice.client, *named),
+                               ("fullcmc", *server(ca), "--cert", device / "cert.pem", "--key", device / "key.pem",
+                                *named)):
+            answer = est.json(command, *args, code=10)
+            check_equal(answer.json["error"]["code"], "revoked.revoked", command)
+        check_equal(len(ca.access_log()), served, "requests that reached EST")
+        answer = est.json("bootstrap", "--server", ca.url, "--fingerprint", ca.fingerprint, "-o", tmp / "ca.pem", code=10)
+        check_equal(answer.json["error"]["code"], "revoked.revoked", "bootstrap")
+        check(not (tmp / "ca.pem").exists() and not (tmp / "x").exists(), "something was written")
+        for command in ("bootstrap", "cacerts", "csrattrs", "enroll", "reenroll", "serverkeygen", "fullcmc"):
+            check_in("--revocation off|soft|hard", est(command, "--help", code=0).out, command)
+
+
+@case("--proxy is for evidence, too: of `estuary revocation`, and of the server's chain")
+def proxied(tmp):
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        dead = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        alice = Alice(tmp)
+        with lab(*alice.lab) as ca:
+            device = device_of(ca, alice, tmp)
+            asked = len(ca.evidence_log())
+            answer = ask(ca, device, "--proxy", dead, "--policy", "hard", "--cache", tmp / "cache", code=10)
+            check_equal(answer.json["code"].split(".")[0], "network", "code")
+            config = tmp / "estuary.conf"
+            config.write_text(f"[global]\nproxy = {dead}\n")
+            answer = ask(ca, device, "--config", config, "--policy", "hard", "--cache", tmp / "cache", code=10)
+            check_equal(answer.json["code"].split(".")[0], "network", "code, by the configuration")
+            check_equal(len(ca.evidence_log()), asked, "requests past the proxy")
 
 
 if __name__ == "__main__":

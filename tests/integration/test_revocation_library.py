@@ -11,7 +11,8 @@ import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from common import Alice, estuary, lab, server  # noqa: E402
-from harness import (case, cases_from, check, check_equal, check_in, main, make_ca, openssl, program, run, serial_number)  # noqa: E402
+from harness import (LEAF_EXTENSIONS, case, cases_from, check, check_equal, check_in, main, make_ca, openssl,  # noqa: E402
+                     program, run, serial_number)
 
 DRIVER = "tests/integration/revocation_driver"
 
@@ -178,7 +179,7 @@ SHA1_OID = bytes.fromhex("06052b0e03021a")
 
 @contextlib.contextmanager
 def between(answer):
-    """An HTTP proxy that asks answer(handler, body) first: (status, bytes), or None to forward."""
+    """An HTTP proxy that asks answer(handler, body) first: (status, bytes[, headers]), or None to forward."""
     seen = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -190,12 +191,15 @@ def between(answer):
 
         def handle_request(self, body):
             seen.append(self.command)
-            status, content = answer(self, body) or self.forward(body)
+            status, content, *headers = answer(self, body) or self.forward(body)
             self.send_response(status)
+            for name, value in headers:
+                self.send_header(name, value)
             self.send_header("Content-Type", "application/ocsp-response")
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(content)
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):    # who was out of patience
+                self.wfile.write(content)
 
         def forward(self, body):
             url = urllib.parse.urlsplit(self.path)
@@ -237,6 +241,116 @@ def sha256_only(tmp):
         check_equal(seen[0], "GET", "first")
         check_equal(seen[-1], "POST", "last")
         check(len(seen) <= 3, f"too many requests: {seen}")
+
+
+@case("OCSP, then CRL; the other way round when told so; only one of them when told so; the second when the first fails (R6)")
+def order(tmp):
+    with device(tmp) as (ca, chain):
+        for lies, methods, expected in (((), "both", "good ocsp ocsp "), ((), "crl-first", "good crl crl "),
+                                        (("crl-404",), "crl-first", "good ocsp ocsp "),
+                                        (("ocsp-500",), "both", "good crl crl "),
+                                        (("ocsp-unauthorized",), "both", "good crl crl "),
+                                        (("ocsp-500",), "ocsp", "unknown   revocation.not-fetched"),
+                                        (("crl-404",), "crl", "unknown   revocation.not-fetched")):
+            misbehave(ca, *lies)
+            check_equal(drive(f"methods={methods}", f"check={chain}"), [expected], f"{methods} with {lies}")
+
+
+# --- time is limited as a whole ---------------------------------------------------------------------------------
+
+def naming(ca, tmp, name, sources):
+    """CERTIFICATE,ISSUER of one that names these sources."""
+    return f"{ca.issue(tmp / name, extensions=[*LEAF_EXTENSIONS, *sources]).cert},{ca.cert}"
+
+
+@contextlib.contextmanager
+def stalling():
+    """A server that never answers."""
+    over = threading.Event()
+
+    def answer(_handler, _body):
+        over.wait(20)
+        return 500, b""
+
+    with between(answer) as found:
+        try:
+            yield found
+        finally:
+            over.set()
+
+
+@case("redirects do not begin the time of a URL anew, for CRL and OCSP (R0)")
+def redirects_and_time(tmp):
+    ca = make_ca(tmp / "ca")
+
+    def answer(handler, _body):
+        time.sleep(0.15)
+        return 302, b"", ("Location", f"/{len(handler.path)}{handler.path}")
+
+    for method in ("crl", "ocsp"):
+        with between(answer) as (url, seen):
+            chain = naming(ca, tmp, method, [f"crlDistributionPoints = URI:{url}/a"] if method == "crl" else
+                           [f"authorityInfoAccess = OCSP;URI:{url}/a"])
+            begun = time.monotonic()
+            lines = drive(f"methods={method}", "redirects=20", "crl-timeout=400", "ocsp-timeout=400", f"check={chain}")
+            check_equal(lines[0].split()[0], "unknown", method)
+            check_in("network.timeout", lines[0], method)
+            check(len(seen) <= 4, f"{method}: {len(seen)} requests")
+            check(time.monotonic() - begun < 5, "it took too long")
+
+
+@case("a responder's time is one for all the ways in which it is asked: GET, POST, SHA-256")
+def variants_and_time(tmp):
+    ca = make_ca(tmp / "ca")
+
+    def answer(handler, _body):
+        time.sleep(0.7)
+        return (405, b"") if handler.command == "GET" else (200, UNAUTHORIZED)
+
+    with between(answer) as (url, seen):
+        chain = naming(ca, tmp, "leaf", [f"authorityInfoAccess = OCSP;URI:{url}/"])
+        lines = drive("methods=ocsp", "ocsp-timeout=1000", f"check={chain}", "metric=revocation_ocsp_timeouts")
+        check_equal(seen, ["GET", "POST"], "requests")
+        check_equal(lines[1], "revocation_ocsp_timeouts 1", "timeouts")
+        check_equal(lines[0].split()[0], "unknown", "verdict")
+
+
+@case("a certificate that names many servers, none of which answers: four of a kind are asked, each for its time (R0)")
+def urls_and_time(tmp):
+    ca = make_ca(tmp / "ca")
+    with stalling() as (url, seen):
+        many = [f"URI:{url}/{n}" for n in range(7)]
+        chain = naming(ca, tmp, "leaf", ["authorityInfoAccess = " + ",".join(f"OCSP;{one}" for one in many),
+                                         "crlDistributionPoints = " + ",".join(many)])
+        begun = time.monotonic()
+        lines = drive("ocsp-timeout=200", "crl-timeout=200", f"check={chain}", "metric=revocation_ocsp_requests_total",
+                      "metric=revocation_ocsp_timeouts", "metric=revocation_crl_cache_misses")
+        check_in("unknown   network.timeout-", lines[0], "verdict")
+        check_equal(lines[1:], ["revocation_ocsp_requests_total 4", "revocation_ocsp_timeouts 4",
+                                "revocation_crl_cache_misses 4"], "what was asked")
+        check_equal(seen, ["GET"] * 8, "requests")
+        check(time.monotonic() - begun < 8 * 0.2 + 4, "it took too long")
+
+
+@case("an older CRL that comes does not replace the newer one at hand, and the verdict is said to be the cache's (R0)")
+def replayed(tmp):
+    ca = make_ca(tmp / "ca")
+    leaf = ca.issue(tmp / "leaf")
+    now = time.time()
+
+    def crl(name, age):
+        begin, end = (time.strftime("%Y%m%d%H%M%SZ", time.gmtime(at)) for at in (now - age, now + 86400))
+        return ca.crl(tmp / name, "-crl_lastupdate", begin, "-crl_nextupdate", end).read_bytes()
+
+    older = crl("older.crl", 7200)
+    ca.revoke(leaf.cert)
+    newer = crl("newer.crl", 3600)
+    other = ca.issue(tmp / "other")
+    answers = iter([newer, older, older])
+    with between(lambda _handler, _body: (200, next(answers))) as (url, _seen):
+        lines = drive("methods=crl", "crl-cache-seconds=0", f"crl={url}/a.crl", f"check={other.cert},{ca.cert}",
+                      f"check={other.cert},{ca.cert}", f"check={leaf.cert},{ca.cert}")
+        check_equal(lines, ["good crl crl ", "good cache crl ", "revoked cache crl keyCompromise"], "verdicts")
 
 
 # --- threads, chains, counters ---------------------------------------------------------------------------------
@@ -289,6 +403,63 @@ def counters(tmp):
         size = int(drive("methods=crl", f"check={chain}", "metric=revocation_crl_bytes")[1].split()[1])
         run(["curl", "-sS", "-o", tmp / "list.crl", f"{ca.http}/crl/issuing.crl"], code=0)
         check(abs(size - (tmp / "list.crl").stat().st_size) < 8, f"revocation_crl_bytes is {size}")
+
+
+@case("one certificate asked about is one in the counters, however it was found out (R7)")
+def counted_once(tmp):
+    alice = Alice(tmp)
+    names = ("checks_total", "status_good", "status_revoked", "status_unknown", "check_failures_total",
+             "check_duration_count")
+    metrics = [f"metric=revocation_{name}" for name in names]
+
+    def counted(*args):
+        """Good, revoked and unknown; each is counted elsewhere, too."""
+        total, good, revoked, unknown, failures, timed = [
+            int(line.split()[1]) for line in drive(*args, *metrics)[-len(names):]]
+        check_equal((total, failures, timed), (good + revoked + unknown, unknown, total), "sums")
+        return good, revoked, unknown
+
+    def enrol(count, *settings):
+        return ("user=alice", f"secret=file:{alice.file}", *settings, f"enroll={count},{of_server(ca)}")
+
+    with lab(*alice.lab) as ca:
+        device = device_of(ca, alice, tmp)
+        chain = pair(ca, device)
+        # the leaf is in the cache, so it is looked at both before the network is asked and after
+        check_equal(counted("methods=ocsp", f"check={chain}", f"chain={chain},{ca.dir / 'root.pem'}"), (3, 0, 0), "a chain")
+        # the server and its CA, whose evidence is fetched between two handshakes; then what was issued and its CA
+        check_equal(counted(*enrol(1)), (4, 0, 0), "one enrolment")
+        check_equal(counted(*enrol(2, f"cache={tmp / 'cache'}")), (8, 0, 0), "two enrolments")
+        check_equal(counted(*enrol(1, f"cache={tmp / 'cache'}")), (4, 0, 0), "with all in the cache")
+        # whoever signed the response is looked at itself, by CRL
+        misbehave(ca, "ocsp-signer-checked")
+        check_equal(counted(f"check={chain}"), (1, 0, 0), "a delegated signer that is good")
+        misbehave(ca, "ocsp-signer-revoked")
+        check_equal(counted("methods=ocsp", f"check={chain}"), (0, 0, 1), "one that is revoked")
+        misbehave(ca, "ocsp-500", "crl-404")
+        check_equal(counted(*enrol(1)), (0, 0, 4), "nothing to be had about any of them")
+        check_equal(counted(*enrol(1, "hard=1")), (0, 0, 2), "under hard: the server and its CA")
+        misbehave(ca)
+        ca.revoke(serial_number(ca.dir / "server.pem"))
+        check_equal(counted(*enrol(1)), (0, 1, 0), "a revoked server")
+    with lab(*alice.lab, "--staple") as ca:
+        check_equal(counted(*enrol(1)), (4, 0, 0), "with a staple, looked at in both handshakes")
+
+
+@case("an issued certificate that names no source is checked with what was given by hand, and passes without (R6)")
+def issued_without_sources(tmp):
+    alice = Alice(tmp)
+    stranger = make_ca(tmp / "ca", subject="/CN=Stranger").crl(tmp / "other.crl")
+    with lab(*alice.lab, "--misbehave", "issued-no-sources") as ca:
+        run(["curl", "-sS", "-o", tmp / "own.crl", f"{ca.http}/crl/issuing.crl"], code=0)
+
+        def enrol(*settings):
+            return drive("user=alice", f"secret=file:{alice.file}", "hard=1", *settings, f"enroll=1,{of_server(ca)}",
+                         "metric=revocation_checks_total")
+
+        check_equal(enrol(), ["done 1", "revocation_checks_total 3"], "nothing given: its CA, and the server's chain")
+        check_equal(enrol(f"crl={tmp / 'own.crl'}"), ["done 1", "revocation_checks_total 4"], "its CA's CRL")
+        check_equal(enrol(f"crl={stranger}"), ["revocation.unknown 1", "revocation_checks_total 4"], "another CA's")
 
 
 # --- many at once -------------------------------------------------------------------------------------------------

@@ -85,6 +85,8 @@ def another_ca(tmp):
         answer = est.json("cacerts", "--server", ca.url, "--trust", tmp / "stranger.pem", code=5)
         check_in("no new root that the trust anchors vouch for", answer["error"]["remedy"], "remedy")
         est.json("cacerts", "--server", ca.url, "--trust", "system", code=5)
+        answer = est.json("csrattrs", "--server", ca.url, "--trust", "system", code=5)
+        check_in("the system's store does not hold this CA's root", answer["error"]["remedy"], "remedy")
 
 
 if __name__ == "__main__":

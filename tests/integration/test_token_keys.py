@@ -3,13 +3,17 @@ what pkcs11-tool and openssl say of it from outside."""
 
 import base64
 import re
+import shutil
+import subprocess
+import time
 
 from common import (Alice, check_folder, estuary, key_of, key_of_certificate, lab, posts, server, text_of)
-from harness import (case, check, check_equal, check_in, check_not_in, main, make_ca, need, openssl, password_file,
+from harness import (case, check, check_equal, check_in, check_not_in, environment, main, make_ca, need, openssl, password_file,
                      run, snapshot)
 
 MODULE = "/usr/lib/softhsm/libsofthsm2.so"
 PIN = "41953-secret"
+KILLS = 4
 
 
 # SoftHSM 2.6.1 itself leaks a few bytes for each Ed25519 key
@@ -165,6 +169,83 @@ def refused_and_pending(tmp):
         check_folder(out, ca.anchors, key="key.uri")
         check_from_outside(token, out, "kept")
         check_equal(len({r["body_sha256"] for r in posts(ca)}), 1, "different request bodies")
+
+
+def named_keys(out):
+    """The labels of the keys that DIR and DIR.pending name."""
+    uris = [p.read_text() for p in (out / "key.uri", out.with_name(out.name + ".pending") / "key.uri") if p.exists()]
+    return {re.search(r"object=([^;?\n]*)", uri).group(1) for uri in uris}
+
+
+def clear(est, token, out):
+    for path in (out, out.with_name("out.pending")):
+        shutil.rmtree(path, ignore_errors=True)
+    if labels(token):
+        est("key", "delete", token.uri("k"), "--pin", token.pin, "--yes", code=0)
+
+
+def labels(token, kind="privkey"):
+    """Of our keys: killed inside of its own C_GenerateKeyPair, SoftHSM leaves objects that have no name yet."""
+    return {"k"} & set(token.objects(kind))
+
+
+@case("a run killed at any moment leaves no key in the token that neither DIR nor DIR.pending names")
+def killed(tmp):
+    token, alice, out = Token(tmp), Alice(tmp), tmp / "out"
+    est = estuary(env=token.env)
+    for misbehave in ((), ("--misbehave", "wrong-key")):
+        with lab(*alice.lab, *misbehave, dir=tmp / "lab") as ca:
+            command = ["enroll", *server(ca), *alice.client, "--subject", "CN=a", "--new-key", "ec:P-256", "--key-out",
+                       token.uri("k"), "--pin", token.pin, "--out", out]
+            clear(est, token, out)
+            begin, code = time.monotonic(), 9 if misbehave else 0
+            est(*command, code=code)
+            full = time.monotonic() - begin
+            for number in range(KILLS):
+                clear(est, token, out)
+                process = subprocess.Popen([str(part) for part in (est.binary, *command)], stdin=subprocess.DEVNULL,
+                                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment(est.env))
+                time.sleep(full * (number + 4) / (KILLS + 4))
+                process.kill()
+                process.wait()
+                left = labels(token)
+                check(left <= named_keys(out), f"kill {number}: the token holds {left}, named are {named_keys(out)}")
+                if out.exists():
+                    continue
+                est(*command, code=code)        # and the same command goes on from there
+                check_equal(labels(token), named_keys(out), "keys in the token after another run")
+                check_equal(labels(token, "pubkey"), named_keys(out), "public keys in the token after another run")
+
+
+@case("what a killed run wrote down is destroyed by the next: a key made, one not yet made, one of a refused certificate")
+def intent(tmp):
+    token, alice, out, pending = Token(tmp), Alice(tmp), tmp / "out", tmp / "out.pending"
+    est, pin = estuary(env=token.env), ("--pin", token.pin)
+    with lab(*alice.lab) as ca:
+        command = ("enroll", *server(ca), *alice.client, "--subject", "CN=a", "--new-key", "ec:P-256", "--key-out")
+        for number, made in enumerate((True, False)):
+            if made:
+                est("key", "generate", "ec:P-256", token.uri(f"orphan;id=%{number:02x}"), *pin, code=0)
+            pending.mkdir(mode=0o700)
+            (pending / "key.uri").write_text(token.uri(f"orphan;id=%{number:02x}") + "\n")
+            seen = len(ca.access_log())
+            if made:        # without the PIN the token shows no private key: that is not "gone"
+                answer = est.json(*command, tmp / "soft.key", "--out", out, code=11)
+                check_in("DIR.pending/key.uri", answer["error"]["remedy"], "remedy")
+                check(pending.exists() and len(ca.access_log()) == seen, "the key was forgotten, or something was sent")
+            else:           # a key of another id under the same label is not ours to destroy
+                est("key", "generate", "ec:P-256", token.uri("orphan;id=%77"), *pin, code=0)
+            est(*command, token.uri(f"k{number}"), *pin, "--out", out, code=0)
+            check_equal("orphan" in token.objects(), not made, "the key that was written down is there")
+            check(not pending.exists(), "DIR.pending is left")
+        check_equal(sorted(token.objects()), ["k0", "k1", "orphan"], "keys in the token")
+        est("key", "delete", token.uri("orphan;id=%77"), *pin, "--yes", code=0)
+    with lab(*alice.lab, "--misbehave", "wrong-key", dir=tmp / "lab") as ca:
+        pin_uri = token.uri("s") + f"&pin-source=file:{tmp}/pin-source"
+        password_file(tmp, PIN, name="pin-source")
+        est("enroll", *server(ca), *alice.client, "--subject", "CN=a", "--new-key", "ec:P-256", "--key-out", pin_uri,
+            "--out", tmp / "other", code=9)
+        check_equal((sorted(token.objects()), (tmp / "other.pending").exists()), (["k0", "k1"], False), "what is left")
 
 
 @case("a renewal that is pending keeps the new key and the old; when it is refused only the new one goes")

@@ -2,6 +2,7 @@
 tpm2-tools say of the keys from outside."""
 
 import contextlib
+import re
 import subprocess
 
 from common import (Alice, check_folder, estuary, key_of_certificate, lab, server)
@@ -33,6 +34,12 @@ def tools(env, *commands):
     for command in commands:
         run(command, env=env, code=0)
         run(["tpm2_flushcontext", "-t"], env=env, code=0)
+
+
+def tpm_lockouts(env):
+    """How many mistakes the TPM holds against its users (TPM2_PT_LOCKOUT_COUNTER)."""
+    text = run(["tpm2_getcap", "properties-variable"], env=env, code=0).out
+    return int(re.search(r"TPM2_PT_LOCKOUT_COUNTER:\s*0x([0-9A-Fa-f]+)", text).group(1), 16)
 
 
 def persistent_key(tmp, env, handle):
@@ -175,6 +182,45 @@ def owner(tmp):
             check_from_outside(tmp / "below-2.tpm", out, env, "pass:")
         for place in (f"tpm2:{tmp}/x?parent=0x40000001", f"tpm2:{tmp}/x?what=ever"):
             est("key", "generate", "ec:P-256", place, code=2)
+
+
+@case("--tpm-owner-auth and --tpm-parent-auth: keys are made, used and renewed below them; a wrong one is tried once")
+def owner_auth(tmp):
+    with software_tpm(tmp) as env:
+        est, alice, out = estuary(env=env), Alice(tmp), tmp / "out"
+        tools(env, ["tpm2_createprimary", "-Q", "-C", "o", "-c", tmp / "tpm/srk", "-p", "parent-secret", "-a",
+                    "fixedtpm|fixedparent|sensitivedataorigin|userwithauth|restricted|decrypt"],     # no noda: it may lock
+              ["tpm2_evictcontrol", "-Q", "-C", "o", "-c", tmp / "tpm/srk", "0x81000001"],
+              ["tpm2_changeauth", "-c", "o", "owner-secret"])
+        owner = ("--tpm-owner-auth", f"file:{password_file(tmp, 'owner-secret', name='owner')}")
+        parent = ("--tpm-parent-auth", f"file:{password_file(tmp, 'parent-secret', name='parent')}")
+        pin = ("--pin", f"file:{password_file(tmp, AUTH, name='auth')}")
+        with lab(*alice.lab, "--tls", "1.3") as ca:
+            for name, query, auth in (("own", "", owner), ("below", "?parent=0x81000001", parent)):
+                est("key", "generate", "ec:P-256", f"tpm2:{tmp}/{name}.tpm{query}", *pin, *auth, code=0)
+                est("enroll", *server(ca), *alice.client, "--subject", "CN=a", "--key", f"tpm2:{tmp}/{name}.tpm", *pin, *auth,
+                    "--out", out, code=0)
+                renewed = est.json("reenroll", *server(ca), "--cert", out / "fullchain.pem", "--key",
+                                   (out / "key.uri").read_text().strip(), *pin, *auth, "--out", out, code=0)
+                check_equal(renewed["tls_version"], "TLSv1.3", "TLS version")
+                check_folder(out, ca.anchors, key="key.uri")
+                check_equal((out / "key.uri").read_text(), f"tpm2:{tmp.resolve()}/{name}-2.tpm\n", "key.uri")
+        # by environment and descriptor, too: the same sources as those of a PIN
+        est.json("key", "show", f"tpm2:{tmp}/own.tpm", *pin, "--tpm-owner-auth", "env:OWNER", env={"OWNER": "owner-secret"}, code=0)
+        lockouts = tpm_lockouts(env)
+        for name, option, query in (("own", "--tpm-owner-auth", ""), ("below", "--tpm-parent-auth", "?parent=0x81000001")):
+            for command in (("show", f"tpm2:{tmp}/{name}.tpm"), ("generate", "ec:P-256", f"tpm2:{tmp}/no.tpm{query}")):
+                answer = est.json("key", *command, *pin, option, "env:WRONG", env={"WRONG": "guess-771"}, code=11)
+                check_equal((answer["error"]["code"], answer["error"]["category"]), ("key.tpm-auth", "key"), f"{command}")
+                check_not_in("guess-771", str(answer), "the answer")
+        answer = est.json("key", "show", f"tpm2:{tmp}/own.tpm", *pin, code=11)
+        check_equal(answer["error"]["code"], "key.tpm-parent", "code without any")
+        check_in("--tpm-owner-auth", answer["error"]["remedy"], "remedy")
+        check(not (tmp / "no.tpm").exists(), "a key that cannot be loaded was written")
+        check_equal(tpm_lockouts(env) - lockouts, 2, "mistakes with the parent's that the TPM counted: one a command")
+        # not a TPM's key: they are not even read
+        est("csr", "--subject", "CN=a", "--new-key", "ec:P-256", "--key-out", tmp / "soft.key", "--tpm-owner-auth",
+            f"file:{tmp}/nobody", code=0)
 
 
 @case("slots that others hold: key.token-sessions, and the next call works when they are free again")

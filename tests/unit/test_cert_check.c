@@ -341,8 +341,8 @@ static void test_boundaries(void **state)
     const struct {
         time_t at;
         estuary_finding_state state;
-    } times[] = {{from - 1, FAIL}, {from, PASS}, {to, PASS}, {to + 1, FAIL}};
-    for (size_t i = 0; i < 4; i++) {
+    } times[] = {{0, FAIL}, {from - 1, FAIL}, {from, PASS}, {to, PASS}, {to + 1, FAIL}};
+    for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
         estuary_expectation *expectation = NULL;
         estuary_findings *findings = NULL;
         assert_int_equal(estuary_expectation_new(&expectation, NULL), ESTUARY_OK);

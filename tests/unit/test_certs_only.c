@@ -148,12 +148,18 @@ static void indefinite_lengths(void **state)
     OPENSSL_free(der);
 }
 
+/* Each parse takes valgrind milliseconds; 9 meets every bit of a byte in turn. */
+static size_t stride(void)
+{
+    return getenv("ESTUARY_VALGRIND") != NULL ? 9 : 1;
+}
+
 static void cut_at_every_byte(void **state)
 {
     (void)state;
     unsigned char *der = NULL;
     int count = 0, len = small_certs_only(certs, 2, NULL, &der);
-    for (size_t cut = 0; cut < (size_t)len; cut++) {
+    for (size_t cut = 0; cut < (size_t)len; cut += stride()) {
         uint8_t *exact = est_alloc(cut); /* a sanitizer sees what is read beyond */
         memcpy(exact, der, cut);
         assert_failed(parse(exact, cut, NULL, &count), err, "protocol.cms");
@@ -167,14 +173,12 @@ static void damaged_at_every_byte(void **state)
     (void)state;
     unsigned char *der = NULL;
     int count = 0, len = small_certs_only(certs, 1, NULL, &der);
-    for (int i = 0; i < len; i++) {
-        for (unsigned bit = 0; bit < 8; bit++) {
-            der[i] ^= (unsigned char)(1u << bit);
-            estuary_status status = parse(der, (size_t)len, NULL, &count);
-            if (status != ESTUARY_OK)
-                assert_int_equal(status, ESTUARY_E_PROTOCOL);
-            der[i] ^= (unsigned char)(1u << bit);
-        }
+    for (size_t bit = 0; bit < (size_t)len * 8; bit += stride()) {
+        der[bit / 8] ^= (unsigned char)(1u << bit % 8);
+        estuary_status status = parse(der, (size_t)len, NULL, &count);
+        if (status != ESTUARY_OK)
+            assert_int_equal(status, ESTUARY_E_PROTOCOL);
+        der[bit / 8] ^= (unsigned char)(1u << bit % 8);
     }
     OPENSSL_free(der);
 }

@@ -213,7 +213,7 @@ static void assert_verdict(est_crl_state *state, const char *status, const char 
         strcmp(estuary_verdict_code(verdict), code) != 0)
         fail_msg("%s %s: %s", estuary_revocation_status_name(verdict->status), estuary_verdict_code(verdict),
                  estuary_verdict_why(verdict));
-    assert_int_equal(verdict->why[0] == '\0', code[0] == '\0');
+    assert_int_equal(verdict->why[0] == '\0', code[0] == '\0' && !verdict->outdated);
 }
 
 static void end(est_crl_state *state)
@@ -541,6 +541,35 @@ static void test_reasons_of_point(void **unused)
     X509_free(leaf);
 }
 
+/* R0: revoked for good stays revoked, and says by what; a hold may have been lifted since. */
+static void test_revoked_outlives_the_crl(void **unused)
+{
+    (void)unused;
+    static const struct {
+        long this_update, next_update;
+        int reason;
+        bool revoked;
+    } rows[] = {
+        {-30 * DAY, -29 * DAY, -1, true}, {-30 * DAY, -29 * DAY, 1, true}, {-30 * DAY, -29 * DAY, 6, false},
+        {-8 * DAY, 0, 1, true},           {-8 * DAY, 0, 6, false},         {301, DAY, 1, false},
+    };
+    est_question question = ask(world.leaf.cert);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        est_crl *crl = new_crl(&world.ca, NULL);
+        est_crl_state state = {0};
+        crl->this_update = world.now + rows[i].this_update;
+        crl->next_update = rows[i].next_update == 0 ? 0 : world.now + rows[i].next_update;
+        list(crl, rows[i].reason);
+        judge(&question, crl, NULL, &state);
+        assert_int_equal(state.verdict->status,
+                         rows[i].revoked ? ESTUARY_REVOCATION_REVOKED : ESTUARY_REVOCATION_UNKNOWN);
+        assert_int_equal(state.verdict->outdated, rows[i].revoked);
+        assert_int_equal(strstr(state.verdict->why, "stays revoked") != NULL, rows[i].revoked);
+        assert_int_equal(state.reasons, 0);
+        end(&state);
+    }
+}
+
 static void test_dates(void **unused)
 {
     (void)unused;
@@ -569,7 +598,8 @@ static void test_dates(void **unused)
             if (listed)
                 list(crl, -1);
             question.max_age = rows[i].max_age;
-            assert_judged(&question, crl, NULL, rows[i].code[0] == '\0' ? answer : "unknown", rows[i].code);
+            bool counts = rows[i].code[0] == '\0' || (listed && rows[i].this_update < 0);
+            assert_judged(&question, crl, NULL, counts ? answer : "unknown", counts ? "" : rows[i].code);
         }
     }
 }
@@ -901,6 +931,14 @@ static const struct delta_row {
     {"stale base, revoked", 5, 7, 5, PLAIN, ABSENT, -HOUR / 2, HOUR, REVOKED},
     {"both stale", 5, 7, 5, ABSENT, ABSENT, -HOUR / 2, -HOUR / 2, "unknown", "revocation.stale",
      ESTUARY_REVOCATION_CRL},
+    {"both stale, revoked", 5, 7, 5, COMPROMISE, ABSENT, -HOUR / 2, -HOUR / 2, REVOKED},
+    {"both stale, hold", 5, 7, 5, HOLD, ABSENT, -HOUR / 2, -HOUR / 2, "unknown", "revocation.stale",
+     ESTUARY_REVOCATION_CRL},
+    {"stale base, hold", 5, 7, 5, HOLD, ABSENT, -HOUR / 2, HOUR, REVOKED},
+    {"stale delta, hold", 5, 7, 5, ABSENT, HOLD, DAY, -HOUR / 2, "unknown", "revocation.stale",
+     ESTUARY_REVOCATION_CRL},
+    {"stale delta for another base, hold", 5, 9, 6, ABSENT, HOLD, DAY, -HOUR / 2, "unknown",
+     "revocation.stale", ESTUARY_REVOCATION_CRL},
     {"stale base for another delta", 5, 9, 6, ABSENT, ABSENT, -HOUR / 2, HOUR, "unknown", "revocation.stale",
      ESTUARY_REVOCATION_CRL},
     {"complete CRL without a number", -1, 7, 5, ABSENT, ABSENT, DAY, HOUR, "unknown", "crl.delta-number",
@@ -992,6 +1030,10 @@ static void test_delta_alone(void **unused)
     delta = new_numbered(7, 5);
     list(delta, -1);
     delta->next_update = world.now - HOUR / 2;
+    assert_judged(&question, delta, NULL, "revoked", "");
+    delta = new_numbered(7, 5);
+    list(delta, 6);
+    delta->next_update = world.now - HOUR / 2;
     assert_judged(&question, delta, NULL, "unknown", "revocation.stale");
 }
 
@@ -1060,6 +1102,7 @@ int main(void)
         cmocka_unit_test(test_removed_from_complete),
         cmocka_unit_test(test_partial_reasons),
         cmocka_unit_test(test_reasons_of_point),
+        cmocka_unit_test(test_revoked_outlives_the_crl),
         cmocka_unit_test(test_dates),
         cmocka_unit_test(test_expired_certificate),
         cmocka_unit_test(test_which_reason),

@@ -35,6 +35,52 @@ static X509_REQ *sign(const estuary_csr *csr, EVP_PKEY *key)
     return request;
 }
 
+static void assert_same_key_bytes(X509_REQ *request, EVP_PKEY *key)
+{
+    unsigned char *put = NULL, *encoded = NULL;
+    int put_len = i2d_X509_PUBKEY(X509_REQ_get_X509_PUBKEY(request), &put);
+    int len = i2d_PUBKEY(key, &encoded);
+    assert_true(len > 0);
+    assert_int_equal(put_len, len);
+    assert_memory_equal(put, encoded, (size_t)len);
+    OPENSSL_free(put);
+    OPENSSL_free(encoded);
+}
+
+/* What OpenSSL's encoder would write is what stands there, whichever way it came in. */
+static void test_key_as_bytes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *algorithm;
+        const char *point; /* compressed: the encoder's business */
+        bool unread;
+    } rows[] = {
+        {"ec:P-256", NULL, true},          {"ec:P-384", NULL, true}, {"ec:P-521", NULL, true},
+        {"ec:P-256", "compressed", false}, {"ed25519", NULL, false}, {"rsa:2048", NULL, false},
+    };
+    estuary_csr *csr = builder();
+    assert_int_equal(estuary_csr_set_subject(csr, "CN=a", NULL), ESTUARY_OK);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        EVP_PKEY *key = key_of(rows[i].algorithm);
+        X509_REQ *request = NULL;
+        bool unread = !rows[i].unread;
+        if (rows[i].point != NULL)
+            assert_int_equal(EVP_PKEY_set_utf8_string_param(key, "point-format", rows[i].point), 1);
+        assert_int_equal(est_csr_sign(csr, key, &request, &unread, NULL), ESTUARY_OK);
+        assert_int_equal(unread, rows[i].unread);
+        assert_int_equal(X509_REQ_get0_pubkey(request) == NULL, rows[i].unread);
+        assert_same_key_bytes(request, key);
+        X509_REQ *whole = est_request_dup(request);
+        assert_int_equal(X509_REQ_verify(whole, X509_REQ_get0_pubkey(whole)), 1);
+        assert_int_equal(est_csr_refuse_broken(whole, NULL, NULL), ESTUARY_OK);
+        X509_REQ_free(whole);
+        X509_REQ_free(request);
+        EVP_PKEY_free(key);
+    }
+    estuary_csr_free(csr);
+}
+
 /* Everything at once, read back by the inspection. */
 static void test_all_fields(void **state)
 {
@@ -101,7 +147,7 @@ static void test_digests(void **state)
         assert_int_equal(estuary_csr_set_subject(csr, "CN=a", NULL), ESTUARY_OK);
         X509_REQ *request = sign(csr, key);
         assert_int_equal(X509_REQ_get_signature_nid(request), rows[i].signature);
-        assert_int_equal(est_csr_refuse_broken(request, false, NULL), ESTUARY_OK);
+        assert_int_equal(est_csr_refuse_broken(request, NULL, NULL), ESTUARY_OK);
         X509_REQ_free(request);
         estuary_csr_free(csr);
         EVP_PKEY_free(key);
@@ -320,6 +366,7 @@ int main(void)
         cmocka_unit_test(test_challenge_types), cmocka_unit_test(test_san_critical_without_subject),
         cmocka_unit_test(test_refusals),        cmocka_unit_test(test_copy_certificate),
         cmocka_unit_test(test_copy_request),    cmocka_unit_test(test_stable),
+        cmocka_unit_test(test_key_as_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -238,6 +238,45 @@ static X509_EXTENSION *extension(int nid, const char *value)
     return made;
 }
 
+/* An enrolment does its own work without the request's key as an object; who asks for the request gets it. */
+static void request_is_whole_when_asked_for(void **state)
+{
+    (void)state;
+    estuary_enrollment *enrollment = small_enroll(&s);
+    unsigned char *before = NULL, *after = NULL;
+    assert_true(enrollment->unread);
+    int len = est_request_encode(enrollment->request, &before);
+    assert_true(len > 0);
+    X509_REQ *request = (X509_REQ *)estuary_enrollment_get0_request(enrollment);
+    assert_non_null(X509_REQ_get0_pubkey(request));
+    assert_int_equal(X509_REQ_verify(request, X509_REQ_get0_pubkey(request)), 1);
+    assert_ptr_equal(estuary_enrollment_get0_request(enrollment), request);
+    assert_int_equal(est_request_encode(request, &after), len);
+    assert_memory_equal(before, after, (size_t)len);
+    OPENSSL_free(before);
+    OPENSSL_free(after);
+    estuary_enrollment_free(enrollment);
+}
+
+/* The key that came back is compared with ours all the same. */
+static void unread_request_is_compared(void **state)
+{
+    (void)state;
+    for (int other = 0; other <= 1; other++) {
+        estuary_enrollment *enrollment = small_enroll(&s);
+        X509_NAME *name = X509_NAME_dup(X509_REQ_get_subject_name(enrollment->request));
+        X509 *cert = small_issue(s.root, s.ca_key,
+                                 &(small_cert){.subject = name, .key = other == 1 ? s.other_key : s.key});
+        assert_true(enrollment->unread);
+        estuary_error_clear(s.err);
+        assert_int_equal(take(enrollment, &cert, 1), other == 1 ? ESTUARY_E_CERTIFICATE : ESTUARY_OK);
+        assert_true(enrollment->unread);
+        X509_free(cert);
+        X509_NAME_free(name);
+        estuary_enrollment_free(enrollment);
+    }
+}
+
 /* Each flaw of the certificate that came must keep the state from ISSUED. */
 static void every_failed_finding(void **state)
 {
@@ -399,6 +438,8 @@ int main(void)
         cmocka_unit_test(the_old_one_back),
         cmocka_unit_test(broken_requests_are_refused),
         cmocka_unit_test(every_failed_finding),
+        cmocka_unit_test(request_is_whole_when_asked_for),
+        cmocka_unit_test(unread_request_is_compared),
         cmocka_unit_test(a_failed_check_undoes_a_pass),
         cmocka_unit_test(a_check_that_was_none_can_be_repeated),
         cmocka_unit_test(the_chain),

@@ -325,6 +325,12 @@ static void test_bound(void **state)
         } else {
             for (int i = 3; i < MANY; i++)
                 put_good(cache, &leaves[i], -3600, 3600);
+            /* R0: what was written longest ago says revoked, and stays; another process sees it */
+            est_ocsp_cache *later = open_cache(MAX, true);
+            assert_kept(later, &leaves[0], ESTUARY_REVOCATION_REVOKED);
+            assert_kept(later, &leaves[1], ESTUARY_REVOCATION_UNKNOWN);
+            assert_kept(later, &leaves[MANY - 1], ESTUARY_REVOCATION_GOOD);
+            est_ocsp_cache_free(later);
             size_t removed = 0;
             assert_int_equal(est_ocsp_cache_clear(cache, &removed, NULL), ESTUARY_OK);
             assert_int_equal(removed, MAX);

@@ -357,6 +357,9 @@ static void urls_that_are_not_followed(void **state)
         "http://[0:0:0:0:0:ffff:a9fe:a9fe]/",
         "http://[::169.254.169.254]/",
         "http://[64:ff9b::169.254.169.254]/",
+        "http://[2002:a9fe:a9fe::1]/",
+        "http://[64:ff9b:1::169.254.169.254]/",
+        "http://[2001:0:a9fe:a9fe::1]/",
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         if (est_http_url_refusal(rows[i]) == NULL)
@@ -427,7 +430,29 @@ static void sockets(void **state)
                 {AF_INET, "127.0.0.1", false},
                 {AF_INET6, "fe80::1", true},
                 {AF_INET6, "::ffff:169.254.1.1", true},
-                {AF_INET6, "64:ff9b::a9fe:a9fe", true},
+                {AF_INET6, "febf:ffff::1", true},
+                {AF_INET6, "fec0::1", false},
+                {AF_INET6, "::169.254.169.254", true},
+                {AF_INET6, "::ffff:0:169.254.169.254", true}, /* RFC 2765 2.1 */
+                {AF_INET6, "::ffff:0:169.253.169.254", false},
+                {AF_INET6, "64:ff9b::a9fe:a9fe", true}, /* RFC 6052 2.1 */
+                {AF_INET6, "64:ff9b::a9fd:a9fe", false},
+                {AF_INET6, "64:ff9b:1::a9fe:a9fe", true},       /* RFC 8215, with a prefix of 96 bits */
+                {AF_INET6, "64:ff9b:1:a9fe:a9:fe00::", true},   /* of 48 */
+                {AF_INET6, "64:ff9b:1:a9:fe:a9fe::", true},     /* of 56: its byte 8 is 0 */
+                {AF_INET6, "64:ff9b:1:0:a9:fea9:fe00:0", true}, /* of 64 */
+                {AF_INET6, "64:ff9b:1:1:2:3:4:5", false},
+                {AF_INET6, "64:ff9b:2::a9fe:a9fe", false},
+                {AF_INET6, "2002:a9fe:a9fe::1", true}, /* RFC 3056 */
+                {AF_INET6, "2002:a9fd:a9fe::1", false},
+                {AF_INET6, "2002:102:304::a9fe:a9fe", false},
+                {AF_INET6, "2001:0:a9fe:1:8000::1", true},           /* RFC 4380: the server */
+                {AF_INET6, "2001:0:102:304:8000:0:5601:5601", true}, /* the client, inverted */
+                {AF_INET6, "2001:0:102:304:8000:0:a9fe:a9fe", false},
+                {AF_INET6, "2001:db8:a9fe:a9fe::a9fe:a9fe", false},
+                {AF_INET6, "2001:db8::5efe:169.254.1.1", true}, /* RFC 5214 */
+                {AF_INET6, "2001:db8::200:5efe:169.254.1.1", true},
+                {AF_INET6, "2001:db8::5efe:169.253.1.1", false},
                 {AF_INET6, "::1", false},
                 {AF_INET6, "::ffff:127.0.0.1", false}};
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -815,6 +840,20 @@ static void decisions(void **state)
     }
 }
 
+/* 1970 is a time like any other, and not "now": a checker without one judges by the clock. */
+static void the_time_zero(void **state)
+{
+    (void)state;
+    estuary_error *err = world.err;
+    estuary_revocation *checker = new_checker();
+    assert_true(est_checker_caches(checker));
+    assert_failed(estuary_revocation_set_time(checker, -1, err), err, "usage.time");
+    assert_true(est_checker_caches(checker));
+    assert_ok(estuary_revocation_set_time(checker, 0, err), err);
+    assert_false(est_checker_caches(checker)); /* what is kept was judged by the clock */
+    estuary_revocation_free(checker);
+}
+
 /* --- Prometheus (R7) --- */
 
 static void prometheus(void **state)
@@ -868,6 +907,7 @@ int main(void)
         cmocka_unit_test(nothing_is_set_after_the_first_check),
         cmocka_unit_test(what_cannot_be_checked),
         cmocka_unit_test(decisions),
+        cmocka_unit_test(the_time_zero),
         cmocka_unit_test(prometheus),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

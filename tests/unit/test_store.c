@@ -478,8 +478,8 @@ static int count_fsync(const char *what)
 static void test_pending_outlasts_power_once_sent(void **state)
 {
     (void)state;
-    estuary_store *store = must_open();
     for (int sent = 0; sent <= 1; sent++) {
+        estuary_store *store = must_open();
         fsyncs = 0;
         est_store_test_step = count_fsync;
         assert_int_equal(est_store_save_pending_plain(store, (const uint8_t *)STATE_TEXT, strlen(STATE_TEXT),
@@ -487,7 +487,62 @@ static void test_pending_outlasts_power_once_sent(void **state)
                          ESTUARY_OK);
         est_store_test_step = NULL;
         assert_int_equal(fsyncs, sent == 1 ? 4 : 3); /* two files, their folder, and its name */
+        assert_int_equal(estuary_store_remove_pending(store, err), ESTUARY_OK);
+        estuary_store_free(store);
+        assert_int_equal(entries(), 0);
     }
+}
+
+static int no_link(const char *what)
+{
+    fsyncs += strcmp(what, "fsync") == 0;
+    return strcmp(what, "link") == 0 ? EPERM : 0;
+}
+
+/* The pending request's key is on disk: the commit gives it a second name, or writes it where that cannot be.
+ */
+static void test_key_is_written_once(void **state)
+{
+    (void)state;
+    for (int links = 0; links <= 1; links++) {
+        struct stat before, after;
+        estuary_store *store = must_open();
+        assert_int_equal(est_store_save_pending_plain(store, (const uint8_t *)STATE_TEXT, strlen(STATE_TEXT),
+                                                      new_pair.key, false, err),
+                         ESTUARY_OK);
+        assert_int_equal(stat(under("out.pending/key.pem"), &before), 0);
+        fsyncs = 0;
+        est_store_test_step = links == 1 ? count_fsync : no_link;
+        assert_int_equal(est_store_commit_plain(store, new_pair.cert, NULL, new_pair.key, err), ESTUARY_OK);
+        est_store_test_step = NULL;
+        assert_int_equal(fsyncs, links == 1 ? 5 : 6); /* the certificates, the folder, its name; the key */
+        assert_int_equal(stat(under("out/key.pem"), &after), 0);
+        assert_int_equal(after.st_ino == before.st_ino, links == 1);
+        assert_int_equal(after.st_nlink, 1);
+        assert_int_equal(mode_of("out/key.pem"), 0600);
+        assert_true(holds(&new_pair));
+        estuary_store_free(store);
+        assert_int_equal(entries(), 1);
+        remove_tree(dir);
+    }
+}
+
+/* Another key than the pending one, or one that stands there no longer, is written. */
+static void test_only_the_same_key_is_linked(void **state)
+{
+    (void)state;
+    estuary_store *store = must_open();
+    assert_int_equal(est_store_save_pending_plain(store, (const uint8_t *)STATE_TEXT, strlen(STATE_TEXT),
+                                                  old_pair.key, false, err),
+                     ESTUARY_OK);
+    assert_int_equal(est_store_commit_plain(store, new_pair.cert, NULL, new_pair.key, err), ESTUARY_OK);
+    assert_true(holds(&new_pair));
+    assert_int_equal(est_store_save_pending_plain(store, (const uint8_t *)STATE_TEXT, strlen(STATE_TEXT),
+                                                  old_pair.key, false, err),
+                     ESTUARY_OK);
+    assert_int_equal(unlink(under("out.pending/key.pem")), 0);
+    assert_int_equal(est_store_commit_plain(store, old_pair.cert, NULL, old_pair.key, err), ESTUARY_OK);
+    assert_true(holds(&old_pair));
     estuary_store_free(store);
     assert_int_equal(entries(), 1);
 }
@@ -568,6 +623,84 @@ static void test_pending_key_uri(void **state)
     estuary_store_free(store);
     assert_int_equal(entries(), 0);
     assert_int_equal(estuary_store_pending_key_uri(NULL, &named, err), ESTUARY_E_USAGE);
+}
+
+static unsigned steps_left;
+
+static int die_after_steps(const char *what)
+{
+    (void)what;
+    if (steps_left-- == 0)
+        _exit(KILLED);
+    return 0;
+}
+
+/* Written down, the request saved in its place, written down again, removed; false when killed before the
+ * end. */
+static bool life_of_a_key(unsigned steps, const char *uri)
+{
+    int how = 0;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        estuary_store *store = must_open();
+        steps_left = steps;
+        est_store_test_step = die_after_steps;
+        bool done = estuary_store_save_key_intent(store, uri, err) == ESTUARY_OK;
+        const uint8_t *text = (const uint8_t *)STATE_TEXT;
+        done = done &&
+               est_store_save_pending_plain(store, text, strlen(STATE_TEXT), NULL, false, err) == ESTUARY_OK;
+        done = done && estuary_store_save_key_intent(store, uri, err) == ESTUARY_OK;
+        done = done && estuary_store_remove_pending(store, err) == ESTUARY_OK;
+        _exit(done ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &how, 0), child);
+    assert_true(WIFEXITED(how) && (WEXITSTATUS(how) == 0 || WEXITSTATUS(how) == KILLED));
+    return WEXITSTATUS(how) == 0;
+}
+
+/* A key that is about to be made or destroyed is named from its first moment to its last, wherever a kill
+ * comes. */
+static void test_key_intent(void **state)
+{
+    (void)state;
+    static const char uri[] = "pkcs11:token=t;object=k;id=%01;type=private";
+    char *named = NULL;
+    estuary_store *store = must_open();
+    assert_int_equal(estuary_store_key_intent(store, &named, err), ESTUARY_OK);
+    assert_null(named);
+    assert_int_equal(estuary_store_save_key_intent(store, uri, err), ESTUARY_OK);
+    assert_int_equal(mode_of("out.pending/key.uri"), 0600);
+    assert_int_equal(estuary_store_key_intent(store, &named, err), ESTUARY_OK);
+    assert_string_equal(named, uri);
+    OPENSSL_free(named);
+    save(store, NULL); /* the request, with the key's name */
+    assert_int_equal(estuary_store_key_intent(store, &named, err), ESTUARY_OK);
+    assert_null(named);
+    assert_int_equal(estuary_store_remove_pending(store, err), ESTUARY_OK);
+    estuary_store_free(store);
+    bool done = false, intent = false, request = false, seen_gone = false;
+    for (unsigned steps = 0; !done && steps < 200; steps++) {
+        done = life_of_a_key(steps, uri);
+        store = must_open();
+        assert_int_equal(estuary_store_key_intent(store, &named, err), ESTUARY_OK);
+        char *pending = NULL;
+        assert_int_equal(estuary_store_pending_key_uri(store, &pending, err), ESTUARY_OK);
+        intent = intent || named != NULL;
+        request = request || (named == NULL && pending != NULL);
+        /* once it was there, it is missing only after the last rename */
+        if (pending != NULL)
+            assert_string_equal(pending, uri);
+        assert_false(seen_gone && pending != NULL);
+        seen_gone = intent && pending == NULL;
+        OPENSSL_free(named);
+        OPENSSL_free(pending);
+        assert_int_equal(estuary_store_remove_pending(store, err), ESTUARY_OK);
+        estuary_store_free(store);
+    }
+    assert_true(done && intent && request);
+    assert_int_equal(estuary_store_save_key_intent(NULL, uri, err), ESTUARY_E_USAGE);
+    assert_int_equal(estuary_store_key_intent(NULL, &named, err), ESTUARY_E_USAGE);
 }
 
 static void broken_pending(const char *name, const char *text)
@@ -854,9 +987,12 @@ int main(void)
         TEST(test_no_exchange),
         TEST(test_leftovers),
         TEST(test_pending_outlasts_power_once_sent),
+        TEST(test_key_is_written_once),
+        TEST(test_only_the_same_key_is_linked),
         TEST(test_prepared_folders),
         TEST(test_pending),
         TEST(test_pending_key_uri),
+        TEST(test_key_intent),
         TEST(test_pending_broken),
         TEST(test_pending_enrollment),
         TEST(test_killed_with_old),

@@ -339,9 +339,11 @@ static void run_peer(const peer_row *row, int version)
 static void test_peers(void **state)
 {
     (void)state;
+    const bool slow = getenv("ESTUARY_VALGRIND") != NULL; /* each row with one of the two then */
     for (size_t v = 0; v < 2; v++)
         for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-            run_peer(&rows[i], versions[v]);
+            if (!slow || i % 2 == v)
+                run_peer(&rows[i], versions[v]);
 }
 
 typedef struct identity_row {

@@ -22,7 +22,7 @@ typedef struct state {
     estuary_error *err;
     estuary_secret *pin;
     bool there;
-    char ec[512], rsa[512], fresh[512], kek[512];
+    char ec[512], rsa[512], fresh[512], kek[512], aes[512];
 } state;
 
 #define REQUIRED(s)                                                                                          \
@@ -65,7 +65,9 @@ static int set_up(void **s)
     name_key(st->rsa, "rsa");
     name_key(st->fresh, "fresh");
     name_key(st->kek, "kek");
-    assert_ok(estuary_token_generate_secret(NULL, st->kek, st->pin, st->err), st->err);
+    name_key(st->aes, "aes");
+    assert_ok(estuary_token_generate_secret("aes-wrap:256", st->kek, st->pin, st->err), st->err);
+    assert_ok(estuary_token_generate_secret(NULL, st->aes, st->pin, st->err), st->err);
     assert_ok(estuary_token_generate("ec:P-256", st->ec, st->pin, &key, st->err), st->err);
     EVP_PKEY_free(key);
     assert_ok(estuary_token_generate("rsa:2048", st->rsa, st->pin, &key, st->err), st->err);
@@ -232,10 +234,10 @@ static estuary_status use_all(state *st)
     estuary_token *token = NULL;
     estuary_status status = open_and_sign(st->rsa, st->pin, st->err);
     if (status == ESTUARY_OK)
-        status = estuary_token_encrypt(st->kek, ESTUARY_CIPHER_AES_GCM, st->pin, text, sizeof(text), &out,
+        status = estuary_token_encrypt(st->aes, ESTUARY_CIPHER_AES_GCM, st->pin, text, sizeof(text), &out,
                                        &len, st->err);
     if (status == ESTUARY_OK)
-        status = estuary_token_decrypt(st->kek, ESTUARY_CIPHER_AES_GCM, st->pin, out, len, &plain, &plain_len,
+        status = estuary_token_decrypt(st->aes, ESTUARY_CIPHER_AES_GCM, st->pin, out, len, &plain, &plain_len,
                                        st->err);
     if (status == ESTUARY_OK)
         status = estuary_key_create_next("ec:P-256", st->ec, st->pin, &uri, &key, st->err);
@@ -296,7 +298,7 @@ static void test_lies_in_wrapping(void **s)
         liar_set(rows[i].lie);
         estuary_status status =
             rows[i].encrypts
-                ? estuary_token_encrypt(st->kek, ESTUARY_CIPHER_AES_GCM, st->pin, text, sizeof(text), &out,
+                ? estuary_token_encrypt(st->aes, ESTUARY_CIPHER_AES_GCM, st->pin, text, sizeof(text), &out,
                                         &len, st->err)
                 : estuary_token_wrap(st->kek, ESTUARY_WRAP_AES, out_uri, st->pin, &out, &len, st->err);
         assert_failed(status, st->err, "key.token");
@@ -418,6 +420,28 @@ static void test_a_wrong_pin_is_tried_once(void **s)
     estuary_secret_free(wrong);
 }
 
+/* A module that shows another's token, held open beside it: each URI goes to its own module (K2, K3). */
+static void test_the_pin_goes_to_the_module_that_was_named(void **s)
+{
+    state *st = *s;
+    REQUIRED(st);
+    EVP_PKEY *lying = NULL, *honest = NULL;
+    char uri[512];
+    assert_true(snprintf(uri, sizeof(uri), "pkcs11:token=estuary;object=ec?module-path=%s", SOFTHSM_MODULE) <
+                512);
+    assert_ok(estuary_key_open(st->ec, st->pin, 0, &lying, st->err), st->err);
+    liar_fail(1, 1, CKR_DEVICE_REMOVED);
+    assert_int_equal(small_sign_with(lying, st->err), ESTUARY_E_KEY);
+    unsigned long logins = liar_logins();
+    liar_fail(0, 0, CKR_OK);
+    assert_ok(estuary_key_open(uri, st->pin, 0, &honest, st->err), st->err);
+    assert_ok(small_sign_with(honest, st->err), st->err);
+    assert_int_equal(liar_calls(), 0);
+    assert_int_equal(liar_logins() - logins, 0);
+    EVP_PKEY_free(lying);
+    EVP_PKEY_free(honest);
+}
+
 /* While a key holds the token, its session is lost; the PIN that was refused is not sent again. */
 static void test_always_authenticate(void **s)
 {
@@ -447,6 +471,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_teardown(test_each_call_fails, be_honest),
         cmocka_unit_test_teardown(test_a_wrong_pin_is_tried_once, be_honest),
         cmocka_unit_test_teardown(test_always_authenticate, be_honest),
+        cmocka_unit_test_teardown(test_the_pin_goes_to_the_module_that_was_named, be_honest),
     };
     if (argc != 2) {
         fprintf(stderr, "usage: test_liar MODULE\n");

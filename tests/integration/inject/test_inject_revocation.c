@@ -7,6 +7,7 @@
 #include "../../unit/small_ocsp.h"
 #include "client/client.h"
 #include "inject.h"
+#include "revocation/checker.h"
 
 #include <fcntl.h>
 #include <openssl/err.h>
@@ -16,6 +17,7 @@
 typedef struct scene {
     const char *what;
     bool ocsp, ocsp_revoked, ocsp_stranger, crl, crl_revoked;
+    bool cached_revoked; /* by a CRL past its nextUpdate */
     estuary_revocation_status expected;
     estuary_revocation *checker;
     estuary_client *client;
@@ -28,6 +30,7 @@ static scene scenes[] = {
     {.what = "CRL, good", .crl = true, .expected = ESTUARY_REVOCATION_GOOD},
     {.what = "CRL, revoked", .crl_revoked = true, .expected = ESTUARY_REVOCATION_REVOKED},
     {.what = "both", .ocsp_stranger = true, .crl_revoked = true, .expected = ESTUARY_REVOCATION_REVOKED},
+    {.what = "cached CRL, revoked", .cached_revoked = true, .expected = ESTUARY_REVOCATION_REVOKED},
     {.what = "nothing", .expected = ESTUARY_REVOCATION_UNKNOWN},
 };
 
@@ -65,6 +68,31 @@ static uint8_t *answer(const made *signer, int status, size_t *len)
     return small_ocsp_answer(&how, est_now(), len);
 }
 
+#define URL "http://127.0.0.1:9/list.crl"
+
+static void put_into_cache(estuary_revocation *checker)
+{
+    char name[EST_CRL_TEMP_SIZE];
+    small_der der = small_crl(CRL_V2 CRL_ECDSA CRL_ISSUER CRL_THIS
+                              " 17\"250201000000Z\" 30{" CRL_ENTRY_WITH("1234", CRL_REASON("01")) "} ",
+                              s.ca.key);
+    est_crl_cached facts = {.url = (char *)URL,
+                            .etag = (char *)"",
+                            .last_modified = (char *)"",
+                            .issuer = (char *)"CN=CA",
+                            .fetched_at = 1735689600,
+                            .this_update = 1735689600,
+                            .next_update = 1738368000};
+    assert_int_equal(estuary_revocation_add_crl(checker, URL, NULL), ESTUARY_OK);
+    assert_int_equal(est_checker_begin(checker, NULL), ESTUARY_OK);
+    assert_true(est_crl_cache_key(URL, s.ca.cert, facts.key));
+    assert_int_equal(est_crl_cache_begin(checker->crl_cache, &facts.fd, name, NULL), ESTUARY_OK);
+    assert_true(est_fd_write_all(facts.fd, der.bytes, der.len));
+    assert_int_equal(est_crl_cache_commit(checker->crl_cache, name, &facts, NULL), ESTUARY_OK);
+    assert_int_equal(close(facts.fd), 0);
+    OPENSSL_free(der.bytes);
+}
+
 static void open_scene(scene *one)
 {
     estuary_config *config = NULL;
@@ -85,6 +113,8 @@ static void open_scene(scene *one)
         assert_int_equal(
             estuary_revocation_add_crl(one->checker, one->crl ? s.good_crl : s.revoked_crl, NULL),
             ESTUARY_OK);
+    if (one->cached_revoked)
+        put_into_cache(one->checker);
     assert_int_equal(estuary_config_new(&config, NULL), ESTUARY_OK);
     assert_int_equal(estuary_config_set_server(config, "https://est.example", NULL, NULL), ESTUARY_OK);
     STACK_OF(X509) *roots = make_stack(s.ca.cert, NULL);

@@ -70,7 +70,8 @@ static int set_up(void **s)
     assert_int_equal(estuary_secret_new(SOFTHSM_PIN, strlen(SOFTHSM_PIN), &st->pin, NULL), ESTUARY_OK);
     *s = st;
     if (st->there)
-        assert_ok(estuary_token_generate_secret(NULL, URI("object=kek"), st->pin, st->err), st->err);
+        assert_ok(estuary_token_generate_secret("aes-wrap:256", URI("object=kek"), st->pin, st->err),
+                  st->err);
     return 0;
 }
 
@@ -253,6 +254,7 @@ static void test_encryption(void **s)
     assert_memory_equal(plain, text, sizeof(text));
     OPENSSL_free(plain);
     OPENSSL_free(sealed);
+    assert_ok(estuary_token_generate_secret(NULL, URI("object=sealer"), st->pin, st->err), st->err);
     /* SoftHSM has OAEP with SHA-1 only, and says so */
     assert_int_equal(estuary_token_encrypt(URI("object=open"), ESTUARY_CIPHER_RSA_OAEP_SHA256, st->pin, text,
                                            sizeof(text), &sealed, &len, st->err),
@@ -260,11 +262,11 @@ static void test_encryption(void **s)
     assert_failed(estuary_token_encrypt(URI("object=open"), (estuary_token_cipher)9, st->pin, text, 1,
                                         &sealed, &len, st->err),
                   st->err, "usage.argument");
-    assert_failed(estuary_token_encrypt(URI("object=kek"), ESTUARY_CIPHER_AES_GCM, st->pin, text, 65537,
+    assert_failed(estuary_token_encrypt(URI("object=sealer"), ESTUARY_CIPHER_AES_GCM, st->pin, text, 65537,
                                         &sealed, &len, st->err),
                   st->err, "usage.argument");
-    assert_failed(estuary_token_decrypt(URI("object=kek"), ESTUARY_CIPHER_AES_GCM, st->pin, text, 12, &plain,
-                                        &plain_len, st->err),
+    assert_failed(estuary_token_decrypt(URI("object=sealer"), ESTUARY_CIPHER_AES_GCM, st->pin, text, 12,
+                                        &plain, &plain_len, st->err),
                   st->err, "usage.argument");
     assert_failed(estuary_token_generate_secret("aes:512", URI("object=x"), st->pin, st->err), st->err,
                   "usage.key-algorithm");
@@ -274,6 +276,100 @@ static void test_encryption(void **s)
                                      &sealed, &len, st->err),
                   st->err, "key.not-extractable");
     EVP_PKEY_free(key);
+}
+
+/* A key that wraps and decrypts would give away what it wraps: ours do the one or the other. */
+static void test_wrapping_keys_do_not_decrypt(void **s)
+{
+    state *st = *s;
+    REQUIRED(st);
+    static const char *const names[] = {"aes-wrap:128", "aes-wrap:192", "aes-wrap:256",
+                                        "aes:128",      "aes:192",      "aes:256"};
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        bool wraps = i < 3;
+        char uri[128];
+        uint8_t *wrapped = NULL, *sealed = NULL, *plain = NULL;
+        size_t len = 0, sealed_len = 0, plain_len = 0;
+        snprintf(uri, sizeof(uri), URI("object=use-%zu"), i);
+        assert_ok(estuary_token_generate_secret(names[i], uri, st->pin, st->err), st->err);
+        estuary_status status = estuary_token_wrap(uri, ESTUARY_WRAP_AES, URI("object=aes-out"), st->pin,
+                                                   &wrapped, &len, st->err);
+        assert_int_equal(status, wraps ? ESTUARY_OK : ESTUARY_E_KEY);
+        status = estuary_token_encrypt(uri, ESTUARY_CIPHER_AES_GCM, st->pin, (const uint8_t *)"text", 4,
+                                       &sealed, &sealed_len, st->err);
+        assert_int_equal(status, wraps ? ESTUARY_E_KEY : ESTUARY_OK);
+        if (wraps) { /* as for decryption of what it wrapped */
+            assert_true(len == 40);
+            assert_failed(estuary_token_decrypt(uri, ESTUARY_CIPHER_AES_GCM, st->pin, wrapped, len, &plain,
+                                                &plain_len, st->err),
+                          st->err, "key.operation");
+            assert_null(plain);
+        }
+        OPENSSL_free(wrapped);
+        OPENSSL_free(sealed);
+    }
+}
+
+/* The larger keys that a token makes: each signs, and the signature is verified. */
+static void test_sizes(void **s)
+{
+    state *st = *s;
+    REQUIRED(st);
+    static const char *const names[] = {"ec:P-384", "ec:P-521", "rsa:3072", "rsa:4096"};
+#ifdef __SANITIZE_ADDRESS__
+    size_t n = 2; /* the large RSA keys take their time: in the plain build */
+#else
+    size_t n = COUNT_OF(names);
+#endif
+    for (size_t i = 0; i < n; i++) {
+        char uri[128], name[48];
+        EVP_PKEY *key = NULL, *again = NULL;
+        estuary_token *token = NULL;
+        snprintf(uri, sizeof(uri), URI("object=size-%zu"), i);
+        assert_ok(estuary_token_generate(names[i], uri, st->pin, &key, st->err), st->err);
+        assert_ok(estuary_key_algorithm(key, name, sizeof(name), st->err), st->err);
+        assert_string_equal(name, names[i]);
+        assert_ok(small_sign_with(key, st->err), st->err);
+        again = opened(st, uri);
+        assert_true(est_key_equal(key, again));
+        assert_ok(small_sign_with(again, st->err), st->err);
+        assert_ok(estuary_token_open(uri, st->pin, &token, st->err), st->err);
+        assert_true(estuary_token_key_has(token, 0, ESTUARY_KEY_NEVER_EXTRACTABLE));
+        assert_true(estuary_token_key_has(token, 0, ESTUARY_KEY_ALWAYS_SENSITIVE));
+        estuary_token_free(token);
+        EVP_PKEY_free(key);
+        EVP_PKEY_free(again);
+    }
+}
+
+/* The plan names exactly the key that is made by it. */
+static void test_planned(void **s)
+{
+    state *st = *s;
+    REQUIRED(st);
+    EVP_PKEY *key = NULL;
+    char *plan = NULL, *name = NULL, *next = NULL;
+    assert_ok(estuary_key_plan(URI("object=planned"), st->pin, &plan, st->err), st->err);
+    assert_non_null(strstr(plan, ";object=planned;id="));
+    has_no_key(st, plan);
+    assert_ok(estuary_key_create("ec:P-256", plan, st->pin, &key, st->err), st->err);
+    assert_ok(estuary_token_key_name(URI("object=planned"), st->pin, &name, st->err), st->err);
+    assert_string_equal(plan, name);
+    EVP_PKEY_free(key);
+    assert_ok(estuary_key_plan_next(plan, st->pin, &next, st->err), st->err);
+    assert_non_null(strstr(next, ";object=planned-2;id="));
+    OPENSSL_free(plan);
+    assert_failed(estuary_key_plan(URI("object=planned"), st->pin, &plan, st->err), st->err,
+                  "key.name-taken");
+    assert_failed(estuary_key_plan("/tmp/key.pem", NULL, &plan, st->err), st->err, "usage.argument");
+    assert_failed(estuary_key_plan_next("handle:0x81000001", NULL, &plan, st->err), st->err,
+                  "usage.argument");
+    assert_failed(estuary_key_plan("tpm2:/etc/passwd", NULL, &plan, st->err), st->err, "key.exists");
+    assert_ok(estuary_key_plan("tpm2:/nonexistent/k.tpm", NULL, &plan, st->err), st->err);
+    assert_string_equal(plan, "tpm2:/nonexistent/k.tpm");
+    OPENSSL_free(plan);
+    OPENSSL_free(name);
+    OPENSSL_free(next);
 }
 
 static void test_numbered(void **s)
@@ -387,9 +483,15 @@ static void test_well_known_pins(void **s)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_private_keys),    cmocka_unit_test(test_wrapped_badly),
-        cmocka_unit_test(test_secret_keys),     cmocka_unit_test(test_encryption),
-        cmocka_unit_test(test_numbered),        cmocka_unit_test(test_ed25519),
+        cmocka_unit_test(test_private_keys),
+        cmocka_unit_test(test_wrapped_badly),
+        cmocka_unit_test(test_secret_keys),
+        cmocka_unit_test(test_encryption),
+        cmocka_unit_test(test_wrapping_keys_do_not_decrypt),
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_planned),
+        cmocka_unit_test(test_numbered),
+        cmocka_unit_test(test_ed25519),
         cmocka_unit_test(test_well_known_pins),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

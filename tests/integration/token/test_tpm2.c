@@ -3,7 +3,9 @@
 #include "swtpm.h"
 
 #include "key/key.h"
+#include "key/tpm2_auth.h"
 
+#include <estuary/process.h>
 #include <openssl/provider.h>
 #include <openssl/rsa.h>
 
@@ -201,6 +203,23 @@ static void test_software_keys_beside(void **s)
     assert_int_equal(OSSL_PROVIDER_available(NULL, "tpm2"), 0);
 }
 
+/* The provider is loaded, and asks the environment no more. */
+static void test_authorisation_comes_first(void **s)
+{
+    state *st = *s;
+    REQUIRED(st);
+    char *module = est_printf("%s/libestuary-tcti.so", getenv("ESTUARY_BUILD"));
+    const char *tcti = getenv("TPM2OPENSSL_TCTI");
+    assert_non_null(module);
+    char *before = est_strdup(tcti);
+    est_tpm2_tcti_test_module = module;
+    assert_failed(estuary_process_set_tpm_auth(st->pin, NULL, st->err), st->err, "usage.argument");
+    assert_string_equal(getenv("TPM2OPENSSL_TCTI"), before);
+    est_tpm2_tcti_test_module = NULL;
+    est_free(before);
+    est_free(module);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -209,6 +228,7 @@ int main(void)
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_handle),
         cmocka_unit_test(test_software_keys_beside),
+        cmocka_unit_test(test_authorisation_comes_first),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
