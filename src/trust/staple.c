@@ -16,7 +16,8 @@ static estuary_status ask(const est_trust *trust, SSL *ssl, estuary_error *err)
     return trust->check_chain(trust->check_arg, chain, staple, staple == NULL ? 0 : size, err);
 }
 
-/* Called with and without a staple, in TLS 1.2 and 1.3, before our side finishes: nothing has been sent yet.
+/*
+ * Called with and without a staple, in TLS 1.2 and 1.3, before our side finishes: nothing has been sent yet.
  */
 int est_staple_check(SSL *ssl, void *arg)
 {

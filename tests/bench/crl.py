@@ -7,6 +7,7 @@ from just before the check. usage: ./run bench crl [COUNT...]
 
 import os
 import pathlib
+import shutil
 import statistics
 import subprocess
 import sys
@@ -26,7 +27,7 @@ def compile_all(build, tmp):
     libs = subprocess.run(["pkg-config", "--libs", "libssl", "libcrypto", "libcurl", "jansson"], check=True,
                           capture_output=True, text=True).stdout.split()
     library = ["-Wl,--gc-sections", f"{build}/src/libestuary_internal.a", *libs, "-lpthread", "-ldl"]
-    programs = {"crl_make": ["-lcrypto"], "crl_once": library, "crl_index": library, "measure": []}
+    programs = {"crl_make": ["-lcrypto"], "crl_once": library, "crl_index": library, "crl_check": library, "measure": []}
     for name, rest in programs.items():
         subprocess.run(["cc", "-O2", "-std=c17", "-D_GNU_SOURCE", f"-I{SOURCE / 'src'}", f"-I{SOURCE / 'include'}",
                         "-o", str(tmp / name), str(HERE / f"{name}.c"), *rest], check=True)
@@ -68,6 +69,12 @@ def one_list(tmp, folder, kind, count):
     finds = [figures(tmp / "crl_index", "find", folder, kind, count) for _ in range(ROUNDS)]
     for at, name in enumerate(("cold", "first", "again", "warm")):
         row[name] = statistics.median(find[at] for find in finds)
+    checks = []
+    for _ in range(min(ROUNDS, 3) if count <= THEIRS_MAX else 1):
+        checks.append(figures(tmp / "crl_check", folder))
+        shutil.rmtree(folder / "cache")
+    for at, name in enumerate(("check_first", "check_cold", "check_other", "check_listed")):
+        row[name] = statistics.median(one[at] for one in checks)
     return row
 
 
@@ -87,6 +94,11 @@ def report(rows):
     for row in rows:
         print(f"| {row['count']:,} | {row['kind']} | {row['build']:.0f} | {row['build_growth'] / 1024:.1f} | {row['cold']:.2f} | "
               f"{row['first']:.1f} | {row['again']:.2f} | {row['warm']:.2f} |")
+    print("\n| entries | | estuary_revocation_check(): first, makes the index, ms | after a start ms | again, good µs | again, revoked µs |")
+    print("|---|---|---|---|---|---|")
+    for row in rows:
+        print(f"| {row['count']:,} | {row['kind']} | {row['check_first']:.0f} | {row['check_cold']:.2f} | "
+              f"{row['check_other']:.1f} | {row['check_listed']:.1f} |")
     print()
 
 

@@ -84,6 +84,31 @@ static void verify(const struct floor_job *job, X509 *cert)
     X509_STORE_free(store);
 }
 
+/* With FLOOR_DURABLE set, the files outlast a power cut: each is brought to disk, then their folder. */
+static void bring_to_disk(int fd)
+{
+    if (getenv("FLOOR_DURABLE") != NULL && fsync(fd) != 0)
+        floor_die("fsync");
+}
+
+static void finish_file(FILE *file)
+{
+    if (fflush(file) != 0)
+        floor_die("write");
+    bring_to_disk(fileno(file));
+    if (fclose(file) != 0)
+        floor_die("close");
+}
+
+static void finish_folder(const char *folder)
+{
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        floor_die("folder");
+    bring_to_disk(fd);
+    close(fd);
+}
+
 static FILE *create(const char *folder, const char *name)
 {
     char path[4096];
@@ -107,11 +132,15 @@ void floor_finish(struct floor_job *job, const char *answer, size_t len)
         floor_die("no certificate for our key");
     verify(job, ours);
     FILE *file = create(job->folder, "key.pem");
-    if (PEM_write_PKCS8PrivateKey(file, job->key, NULL, NULL, 0, NULL, NULL) != 1 || fclose(file) != 0)
+    if (PEM_write_PKCS8PrivateKey(file, job->key, NULL, NULL, 0, NULL, NULL) != 1)
         floor_die("key.pem");
+    finish_file(file);
     file = create(job->folder, "cert.pem");
-    if (PEM_write_X509(file, ours) != 1 || fclose(file) != 0)
+    if (PEM_write_X509(file, ours) != 1)
         floor_die("cert.pem");
+    finish_file(file);
+    if (getenv("FLOOR_DURABLE") != NULL)
+        finish_folder(job->folder);
     sk_X509_pop_free(certs, X509_free);
     EVP_PKEY_free(job->key);
     free(job->body);
