@@ -405,6 +405,7 @@ estuary_status est_revocation_job_look_first(est_revocation_job *job, estuary_er
 estuary_status est_revocation_job_look(est_revocation_job *job, estuary_error *err)
 {
     job->engine = NULL;
+    job->on_done = NULL; /* of an earlier start */
     begin(job);
     est_job_go_on(job);
     if (job->status != ESTUARY_OK)

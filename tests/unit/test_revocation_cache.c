@@ -446,8 +446,8 @@ static void refreshed_ahead(void **state)
         long this_update, next_update, ahead;
         int requests;
     } rows[] = {
-        {-100, 900, 600, 0}, {-490, 510, 600, 0}, {-510, 490, 600, 1},      {-900, 100, 600, 1},
-        {-DAY, DAY, 600, 0}, {-DAY, 590, 600, 1}, {-DAY, DAY, 30 * DAY, 1}, {-900, 100, 0, 0},
+        {-100, 900, 600, 0}, {-4900, 5100, 6000, 0}, {-5100, 4900, 6000, 1},   {-900, 100, 600, 1},
+        {-DAY, DAY, 600, 0}, {-DAY, 590, 600, 1},    {-DAY, DAY, 30 * DAY, 1}, {-900, 100, 0, 0},
     };
     for (size_t i = 0; i < COUNT_OF(rows) * 2; i++) {
         list cached = {.signer = &world.ca,
