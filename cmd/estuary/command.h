@@ -170,9 +170,9 @@ void options_help(const subcommand *command); /* NULL: the overview */
 
 /* env:, file:, fd:, credential: or prompt */
 bool option_is_secret_source(const char *text);
-/* As if it had not been given. */
 /* Used unless the user has given another; text lives as long as ctx. */
 int option_default(context *ctx, option_id id, const char *text);
+/* As if it had not been given. */
 void option_forget(context *ctx, option_id id);
 bool option_given(const context *ctx, option_id id);
 /* The value, or the first; NULL when it was not given. */

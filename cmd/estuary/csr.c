@@ -50,6 +50,9 @@ static int get_key(context *ctx, EVP_PKEY **key)
     if (!option_given(ctx, OPT_NEW_KEY))
         TRY(fail(ctx, "usage.option", NULL, "either --key or --new-key is needed"));
     TRY(choose_place(ctx));
+    if (option_given(ctx, OPT_OUTPUT) &&
+        strcmp(option_text(ctx, OPT_OUTPUT), option_text(ctx, OPT_KEY_OUT)) == 0)
+        TRY(fail(ctx, "usage.option", NULL, "-o and --key-out would be the same file"));
     if (key_is_hardware(option_text(ctx, OPT_KEY_OUT))) {
         TRY(pin_get(ctx, &pin));
         TRY(check(ctx, estuary_key_create(option_text(ctx, OPT_NEW_KEY), option_text(ctx, OPT_KEY_OUT), pin,

@@ -198,9 +198,29 @@ static bool is_gone(const context *ctx, const char *uri, const estuary_secret *p
     return strcmp(estuary_error_code(ctx->err), "key.not-found") == 0 && (pin != NULL || source != NULL);
 }
 
+static bool same_key(const EVP_PKEY *a, const EVP_PKEY *b)
+{
+    return a != NULL && b != NULL && EVP_PKEY_eq(a, b) == 1;
+}
+
+/* What a killed run left and the user names now is no orphan any more. */
+static estuary_status find_use(const context *ctx, const enroll_job *job, const char *uri,
+                               const estuary_secret *pin, bool *used)
+{
+    EVP_PKEY *found = NULL;
+    *used = false;
+    if (!option_given(ctx, OPT_KEY) || !key_is_hardware(option_text(ctx, OPT_KEY)))
+        return ESTUARY_OK;
+    estuary_status status = estuary_key_open(uri, pin, 0, &found, ctx->err);
+    *used = same_key(found, job->key) || same_key(found, job->identity.key);
+    EVP_PKEY_free(found);
+    return status;
+}
+
 int job_end_intent(context *ctx, const enroll_job *job)
 {
     int result = EXIT_DONE;
+    bool used = false;
     char *uri = NULL, *full = NULL;
     const estuary_secret *pin = NULL;
     const char *place = job->place != NULL ? job->place : option_text(ctx, OPT_KEY);
@@ -209,7 +229,10 @@ int job_end_intent(context *ctx, const enroll_job *job)
         goto cleanup;
     TRY(pin_get(ctx, &pin));
     TRY(with_pin_source(ctx, uri, place, &full));
-    estuary_status status = estuary_key_destroy(full, pin, ctx->err);
+    estuary_status status = find_use(ctx, job, full, pin, &used);
+    /* also when the private half is gone: a public one may be left */
+    if (!used && (status == ESTUARY_OK || is_gone(ctx, uri, pin, strstr(full, "pin-source="))))
+        status = estuary_key_destroy(full, pin, ctx->err);
     if (status != ESTUARY_OK && !is_gone(ctx, uri, pin, strstr(full, "pin-source="))) {
         result = check(ctx, status);
         failure_add_hint(

@@ -49,6 +49,7 @@ int main(int argc, char **argv)
     options_free(&ctx);
     OPENSSL_free(ctx.key_name);
     estuary_secret_free(ctx.pin);
+    (void)estuary_process_set_tpm_auth(NULL, NULL, NULL); /* wipes them */
     estuary_revocation_free(ctx.checker);
     estuary_process_set_key_records(NULL, NULL);
     estuary_log_free(ctx.log);

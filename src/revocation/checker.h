@@ -266,6 +266,7 @@ typedef struct est_crl_work {
     est_crl_lookup *lookup;
     est_http_turn turn;
     bool postponed; /* something at hand was too large to be read on the spot */
+    bool unread;    /* something at hand could not be evaluated, and may say revoked (R0) */
 
     /* A cached CRL past its dates says revoked (R0): what is newer is asked for first. */
     estuary_verdict stale; /* unknown: nothing does */
@@ -348,9 +349,9 @@ est_job_step est_job_fail(est_revocation_job *job, estuary_status status); /* er
 void est_job_go_on(est_revocation_job *job);                               /* from a callback */
 /* The candidate counts when its pairs do; takes the references in *pairs (NULL is fine). */
 est_job_step est_job_propose(est_revocation_job *job, STACK_OF(X509) **pairs, est_job_step after);
-/* What was learned of the certificate, by a source that says nothing about it. */
 /* A signed answer said something else than "good": what is cached does not stand in for it. */
 void est_job_drop_fallback(est_revocation_job *job);
+/* What was learned of the certificate, by a source that says nothing about it. */
 void est_job_note_unknown(estuary_verdict *verdict, const char *origin, const estuary_error *err);
 
 /* job_record.c */

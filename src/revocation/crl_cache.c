@@ -17,8 +17,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define TEMP_AGE (2 * 86400) /* no download takes so long: its process was killed */
-#define OPEN_MAX 8
+#define LOCK_FILE ".lock-crl" /* not the folder: whoever may read that could lock it, and keep it so */
+#define TEMP_AGE  (2 * 86400) /* no download takes so long: its process was killed */
+#define OPEN_MAX  8
 
 /* An entry of the folder that was read before: good while its files are what they were. */
 typedef struct opened {
@@ -30,7 +31,8 @@ typedef struct opened {
 
 struct est_crl_cache {
     pthread_mutex_t lock, open_lock;
-    int folder; /* -1: `kept` it is */
+    int folder;    /* -1: `kept` it is */
+    int file_lock; /* of who has `lock`; -1: none */
     size_t max_entries;
     est_crl_cached *kept; /* max_entries of them */
     size_t count;
@@ -59,6 +61,7 @@ estuary_status est_crl_cache_new(int folder, int64_t max_entries, int64_t index_
         return est_fail_memory(err);
     }
     cache->folder = folder;
+    cache->file_lock = -1;
     cache->index_bytes = (uint64_t)index_bytes / OPEN_MAX;
     (void)est_int_to_size((long)max_entries, &cache->max_entries);
     for (size_t i = 0; i < OPEN_MAX; i++)
@@ -117,15 +120,19 @@ static bool lock_cache(est_crl_cache *cache)
 {
     if (pthread_mutex_lock(&cache->lock) != 0)
         return false;
-    while (cache->folder >= 0 && flock(cache->folder, LOCK_EX) != 0 && errno == EINTR)
+    if (cache->folder >= 0)
+        cache->file_lock = openat(cache->folder, LOCK_FILE,
+                                  O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, 0600);
+    while (cache->file_lock >= 0 && flock(cache->file_lock, LOCK_EX) != 0 && errno == EINTR)
         continue; /* a file system without locks has to do with the mutex */
     return true;
 }
 
 static void unlock_cache(est_crl_cache *cache)
 {
-    if (cache->folder >= 0)
-        (void)flock(cache->folder, LOCK_UN);
+    if (cache->file_lock >= 0)
+        (void)close(cache->file_lock);
+    cache->file_lock = -1;
     (void)pthread_mutex_unlock(&cache->lock);
 }
 

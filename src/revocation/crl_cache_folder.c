@@ -106,6 +106,7 @@ static json_t *load_notes(int folder, const char *key, est_index_identity *ident
     char text[NOTES_MAX], name[EST_CRL_NAME_SIZE];
     off_t size = 0;
     json_t *notes = NULL;
+    json_error_t why = {0};
     if (!join(name, key, "", NOTE_SUFFIX))
         return NULL;
     int fd = open_in(folder, name, O_RDONLY);
@@ -117,7 +118,9 @@ static json_t *load_notes(int folder, const char *key, est_index_identity *ident
         (identity == NULL || est_index_identity_of(fd, identity))) {
         ssize_t n = read(fd, text, sizeof(text));
         if (n > 0)
-            notes = json_loadb(text, (size_t)n, JSON_REJECT_DUPLICATES, NULL);
+            notes = json_loadb(text, (size_t)n, JSON_REJECT_DUPLICATES, &why);
+        if (n > 0 && notes == NULL && failed != NULL)
+            *failed = json_error_code(&why) == json_error_out_of_memory;
     }
     (void)close(fd);
     return notes;
@@ -306,12 +309,13 @@ struct census {
 static void count_one(void *arg, const char *key)
 {
     struct census *census = arg;
-    json_t *notes = load_notes(census->folder, key, NULL, NULL);
+    bool failed = false;
+    json_t *notes = load_notes(census->folder, key, NULL, &failed);
     time_t at = read_time(notes, "fetched_at");
     bool revoked = json_is_true(json_object_get(notes, "revoked"));
     json_decref(notes);
     census->count++;
-    if (strcmp(key, census->spared) == 0 ||
+    if (failed || strcmp(key, census->spared) == 0 || /* R0: nobody knows whether it has said revoked */
         (census->victim[0] != '\0' && (revoked != census->revoked ? revoked : at >= census->fetched_at)))
         return;
     census->fetched_at = at;
@@ -337,11 +341,12 @@ static bool is_orphan(int folder, const char *name)
     bool is_index = len > 10 && strcmp(name + len - 10, INDEX_SUFFIX) == 0;
     if ((!is_crl && !is_index) || !split(name, key, &rest))
         return false;
-    json_t *notes = load_notes(folder, key, NULL, NULL);
+    bool failed = false;
+    json_t *notes = load_notes(folder, key, NULL, &failed);
     copy_name(notes, "file", file, sizeof(file));
     json_decref(notes);
-    return !join(expected, key, file, is_crl ? CRL_SUFFIX : INDEX_SUFFIX) || file[0] == '\0' ||
-           strcmp(name, expected) != 0;
+    return !failed && (!join(expected, key, file, is_crl ? CRL_SUFFIX : INDEX_SUFFIX) || file[0] == '\0' ||
+                       strcmp(name, expected) != 0);
 }
 
 void est_crl_folder_sweep(int folder, time_t older_than, bool orphans)

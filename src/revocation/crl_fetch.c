@@ -282,7 +282,7 @@ static bool may_be_newer(const est_crl_fetch *fetch)
 {
     char scope[EST_CRL_KEY_SIZE];
     return fetch->cached.fd >= 0 && fetch->cached.this_update > fetch->crl->this_update &&
-           est_crl_scope_digest(fetch->crl, scope) && strcmp(scope, fetch->cached.scope) == 0;
+           (!est_crl_scope_digest(fetch->crl, scope) || strcmp(scope, fetch->cached.scope) == 0);
 }
 
 static void take_answer(est_crl_fetch *fetch, const est_fetch_answer *answer)

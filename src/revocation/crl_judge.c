@@ -246,7 +246,10 @@ static estuary_status take_steps(judgement *job, const DIST_POINT *dp, estuary_e
         job->delta != NULL && est_question_is_fresh(job->question, job->delta->this_update,
                                                     job->delta->next_update, "the delta CRL", &delta_dates);
     job->in_force = find_in_force(job);
-    if (conclude(job) && !keep_delegates(job->state, job->delegates)) {
+    bool counts = conclude(job);
+    if (counts && job->verdict.status == ESTUARY_REVOCATION_REVOKED)
+        est_crl_state_clear(job->state); /* R0: who signed what was not enough for "good" has no say in it */
+    if (counts && !keep_delegates(job->state, job->delegates)) {
         est_verdict_unknown(&job->verdict, EST_MEMORY, NULL);
         EST_TRY(est_fail_memory(err));
     }

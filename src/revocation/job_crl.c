@@ -167,7 +167,7 @@ static estuary_status judge_revoked_only(est_revocation_job *job, const est_crl_
     if (status == ESTUARY_OK && alone.status == ESTUARY_REVOCATION_REVOKED) {
         if (alone.outdated && est_job_may_ask(job))
             hold_stale(work, &alone, &state);
-        else
+        else if (work->verdict->status != ESTUARY_REVOCATION_REVOKED || sk_X509_num(state.delegates) <= 0)
             take_revoked(work, &alone, &state);
     } else if (status == ESTUARY_OK && otherwise != EST_OK_CODE) {
         if (alone.status == ESTUARY_REVOCATION_GOOD || state.reasons != 0)
@@ -179,14 +179,22 @@ static estuary_status judge_revoked_only(est_revocation_job *job, const est_crl_
     return status;
 }
 
+/* Revoked, and nobody else's status matters for it; else another CRL may say so without such a condition. */
+static bool is_settled(const est_crl_work *work)
+{
+    return work->verdict->status == ESTUARY_REVOCATION_REVOKED && sk_X509_num(work->state.delegates) <= 0;
+}
+
 static estuary_status judge(est_revocation_job *job, const est_crl_place *place, const est_crl *complete,
                             bool cached)
 {
     est_crl_work *work = &job->crl;
     estuary_verdict before = *work->verdict;
     const est_crl *delta = fitting_delta(work, complete);
-    if (work->verdict->status == ESTUARY_REVOCATION_REVOKED)
+    if (is_settled(work))
         return ESTUARY_OK;
+    if (work->verdict->status == ESTUARY_REVOCATION_REVOKED)
+        return judge_revoked_only(job, place, complete, delta, cached, EST_OK_CODE);
     if (lacks_delta(job, complete, delta))
         return judge_revoked_only(job, place, complete, delta, cached, EST_CRL_DELTA_MISSING);
     estuary_status status = est_crl_judge(&job->question, place->dp, complete, delta, &work->state, job->err);
@@ -346,7 +354,10 @@ static estuary_status look_into(est_revocation_job *job, bool *waits, est_crl **
                          job->checker->offline)) /* else a server is asked: a miss */
         est_count(job->checker->metrics, "revocation_crl_cache_hits");
     end_lookup(work);
-    return status == ESTUARY_E_MEMORY ? status : ESTUARY_OK; /* else as if it had not been there */
+    if (status == ESTUARY_OK || status == ESTUARY_E_MEMORY)
+        return status;
+    work->unread = true; /* it was verified when it came: what it says is not known, and "good" has to wait */
+    return ESTUARY_OK;
 }
 
 /* Recent enough that nobody need be asked; whatever its age where nobody can be, and for "revoked". */
@@ -359,7 +370,7 @@ static estuary_status judge_cached(est_revocation_job *job)
     bool counts =
         !est_job_may_ask(job) || (work->recent && est_question_is_fresh(&job->question, crl->this_update,
                                                                         crl->next_update, "the CRL", &why));
-    if (crl->base_number != NULL || work->verdict->status == ESTUARY_REVOCATION_REVOKED)
+    if (crl->base_number != NULL || is_settled(work))
         return ESTUARY_OK;
     return counts ? judge(job, place, crl, true)
                   : judge_revoked_only(job, place, crl, fitting_delta(work, crl), true, EST_OK_CODE);
@@ -461,7 +472,21 @@ static bool holds_stale(const est_crl_work *work)
 
 bool est_job_crl_is_open(const est_revocation_job *job)
 {
-    return holds_stale(&job->crl) || job->crl.postponed;
+    bool may_be_good =
+        job->verdict->status == ESTUARY_REVOCATION_GOOD || job->fallback->status == ESTUARY_REVOCATION_GOOD;
+    return holds_stale(&job->crl) || job->crl.postponed || (job->crl.unread && may_be_good);
+}
+
+static void say_open(const est_crl_work *work, estuary_verdict *verdict)
+{
+    if (work->postponed)
+        est_verdict_unknown(verdict, EST_REVOCATION_NO_EVIDENCE,
+                            "a cached CRL is too large to be read on the spot");
+    else if (holds_stale(work))
+        est_verdict_unknown(verdict, EST_REVOCATION_STALE,
+                            "a cached CRL that is out of date lists the certificate");
+    else
+        est_verdict_unknown(verdict, EST_REVOCATION_NO_EVIDENCE, "a cached CRL cannot be read");
 }
 
 /*
@@ -473,15 +498,18 @@ est_job_step est_job_close_crl(est_revocation_job *job)
     est_crl_work *work = &job->crl;
     if (job->verdict->status == ESTUARY_REVOCATION_REVOKED)
         return EST_JOB_NEXT;
-    if (job->engine == NULL) {
-        est_verdict_unknown(job->verdict, work->postponed ? EST_REVOCATION_NO_EVIDENCE : EST_REVOCATION_STALE,
-                            work->postponed ? "a cached CRL is too large to be read on the spot"
-                                            : "a cached CRL that is out of date lists the certificate");
+    if (work->unread)
+        est_job_drop_fallback(job);
+    if (job->engine == NULL || job->checker->offline) {
+        say_open(work, job->verdict);
         return EST_JOB_NEXT;
     }
-    work->held = *job->verdict;
+    if (!work->unread) /* else whoever is asked now has to say it anew */
+        work->held = *job->verdict;
     est_verdict_unknown(job->verdict, EST_REVOCATION_NO_EVIDENCE, NULL);
-    return est_job_begin_crl(job);
+    est_job_step step = est_job_begin_crl(job);
+    work->is_done = true;
+    return step;
 }
 
 static est_job_step after_servers(const est_crl_work *work)

@@ -34,6 +34,7 @@ estuary_status est_store_key_pem(estuary_store *store, const EVP_PKEY *key, estu
     estuary_status status = ESTUARY_OK;
     *out = NULL;
     if (key == NULL || store->written_key != key) {
+        store->key_is_pending = false; /* what stands there is another's */
         estuary_secret_free(store->key_pem);
         EVP_PKEY_free(store->written_key);
         store->key_pem = NULL;

@@ -471,6 +471,7 @@ def csr_default_place(tmp):
     check_equal(est().json("csr", "--key", tmp / "key.pem", "--subject", "CN=y", code=0)["key"], str(tmp / "key.pem"),
                 "it is a key")
     refused(est().json(*args), "key.exists", 11)
+    refused(est().json("csr", "--new-key", "ec:P-256", "--subject", "CN=x", "-o", tmp / "a/key.pem"), "usage.option", 2)
 
 
 @case("csr --inspect: a flawed request is reported in full, exit 9")

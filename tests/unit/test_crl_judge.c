@@ -848,6 +848,18 @@ static void test_delegates(void **unused)
     assert_verdict(&state, "revoked", "");
     assert_int_equal(sk_X509_num(state.delegates), 4);
     end(&state);
+    /* R0: what the issuer itself says does not wait for those who signed what came before */
+    X509_free(leaf);
+    leaf = with_extension(&world.leaf, NID_crl_distribution_points, "third,uri");
+    question.certificate = leaf;
+    judge(&question, new_crl(&signer, "@idp_indirect"), NULL, &state);
+    assert_int_equal(sk_X509_num(state.delegates), 4);
+    crl = new_crl(&world.ca, "@uri");
+    list(crl, 1);
+    judge(&question, crl, NULL, &state);
+    assert_verdict(&state, "revoked", "");
+    assert_true(sk_X509_num(state.delegates) <= 0);
+    end(&state);
     sk_X509_pop_free(helpers, X509_free);
     X509_free(leaf);
     /* on the issuer's own path: checked with the chain */

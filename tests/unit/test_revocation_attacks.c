@@ -5,11 +5,12 @@
 #include "small_http.h"
 #include "small_ocsp.h"
 
-#include "revocation/checker.h"
+#include "revocation/crl_cache.h"
 
 #include <fcntl.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 
 #define HOUR 3600
@@ -189,6 +190,59 @@ static void newer_cannot_be_read(void **state)
     }
 }
 
+/* R0: an OCSP response that says "good" does not count while nobody knows what a cached CRL says. */
+static void good_beside_an_unread_one(void **state)
+{
+    (void)state;
+    static const struct {
+        bool offline, is_served, first_look;
+        estuary_revocation_status status;
+    } rows[] = {
+        {.status = ESTUARY_REVOCATION_UNKNOWN},
+        {.offline = true, .status = ESTUARY_REVOCATION_UNKNOWN},
+        {.first_look = true, .status = ESTUARY_REVOCATION_UNKNOWN},
+        {.is_served = true, .status = ESTUARY_REVOCATION_GOOD},
+    };
+    size_t len = 0, crl_len = 0;
+    small_ocsp how = {.cert = world.leaf.cert, .issuer = world.ca.cert, .signer = &world.ca};
+    uint8_t *good = small_ocsp_answer(&how, world.now, &len);
+    STACK_OF(X509) *chain = make_stack(world.leaf.cert, world.ca.cert, NULL);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        est_revocation_job *job = NULL;
+        estuary_revocation *checker = NULL;
+        int fd = open("/dev/null", O_WRONLY | O_CLOEXEC); /* so that reading fails */
+        assert_ok(estuary_revocation_new(&checker, world.err), world.err);
+        assert_ok(estuary_revocation_add_crl(checker, world.server.url, world.err), world.err);
+        assert_ok(estuary_revocation_add_ocsp_response(checker, good, len, world.err), world.err);
+        assert_ok(estuary_revocation_set_offline(checker, rows[i].offline, world.err), world.err);
+        assert_ok(est_checker_begin(checker, world.err), world.err);
+        put(checker, fd);
+        if (rows[i].is_served) {
+            uint8_t *der = make_crl(-HOUR / 2, &crl_len);
+            serve(200, der, crl_len);
+        } else {
+            serve(500, NULL, 0);
+        }
+        if (rows[i].first_look) {
+            assert_ok(est_revocation_job_new(checker, chain, NULL, &job, world.err), world.err);
+            assert_ok(est_revocation_job_look_first(job, world.err), world.err);
+            assert_int_equal(estuary_verdict_status(est_revocation_job_verdict(job, NULL)), rows[i].status);
+            est_revocation_job_free(job);
+        } else {
+            estuary_verdict *verdict = NULL;
+            assert_ok(estuary_revocation_check(checker, world.leaf.cert, world.ca.cert, &verdict, world.err),
+                      world.err);
+            if (estuary_verdict_status(verdict) != rows[i].status)
+                fail_msg("row %zu: %s %s", i, estuary_verdict_code(verdict), estuary_verdict_why(verdict));
+            estuary_verdict_free(verdict);
+        }
+        estuary_revocation_free(checker);
+        assert_int_equal(close(fd), 0);
+    }
+    sk_X509_pop_free(chain, X509_free);
+    OPENSSL_free(good);
+}
+
 /* --- no more files may be opened --------------------------------------------------------------------------
  */
 
@@ -251,12 +305,70 @@ static void no_more_files(void **state)
     assert_int_equal(system(command), 0);
 }
 
+/* Nor is it cleared away as what no notes name, when there are files enough to list the folder only.
+ */
+static void not_swept_away(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/estuary-test-XXXXXX", key[EST_CRL_KEY_SIZE], victim[EST_CRL_KEY_SIZE], command[64];
+    struct rlimit all, one;
+    est_crl_cache *cache = NULL;
+    est_crl_cached cached;
+    assert_non_null(mkdtemp(path));
+    int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_ok(est_crl_cache_new(folder, 10, 1024 * 1024, &cache, world.err), world.err);
+    put_in_folder(cache, "newer", world.now, ESTUARY_OK);
+    int next = dup(folder);
+    assert_int_equal(close(next), 0);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &all), 0);
+    one = all;
+    one.rlim_cur = (rlim_t)next + 1;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &one), 0);
+    size_t count = est_crl_folder_find_victim(folder, "", victim);
+    est_crl_folder_sweep(folder, world.now + DAY, false);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &all), 0);
+    assert_int_equal(count, 1);
+    assert_string_equal(victim, "");
+    memset(key, 'a', sizeof(key) - 1);
+    key[sizeof(key) - 1] = '\0';
+    assert_true(est_crl_cache_get(cache, key, &cached));
+    est_crl_cached_clear(&cached);
+    est_crl_cache_free(cache);
+    assert_int_equal(close(folder), 0);
+    snprintf(command, sizeof(command), "rm -r %s", path);
+    assert_int_equal(system(command), 0);
+}
+
+/* Who may read the folder may lock it, too, and need not let go. */
+static void locked_by_others(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/estuary-test-XXXXXX", command[64];
+    est_crl_cache *cache = NULL;
+    assert_non_null(mkdtemp(path));
+    int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int theirs = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(flock(theirs, LOCK_EX), 0);
+    assert_ok(est_crl_cache_new(folder, 10, 1024 * 1024, &cache, world.err), world.err);
+    alarm(20);
+    put_in_folder(cache, "newer", world.now, ESTUARY_OK);
+    alarm(0);
+    est_crl_cache_free(cache);
+    assert_int_equal(close(theirs), 0);
+    assert_int_equal(close(folder), 0);
+    snprintf(command, sizeof(command), "rm -r %s", path);
+    assert_int_equal(system(command), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ends_soon),
         cmocka_unit_test(newer_cannot_be_read),
+        cmocka_unit_test(good_beside_an_unread_one),
         cmocka_unit_test(no_more_files),
+        cmocka_unit_test(not_swept_away),
+        cmocka_unit_test(locked_by_others),
     };
     int failed = cmocka_run_group_tests(tests, set_up, tear_down);
     OPENSSL_free((void *)world.server.body);
