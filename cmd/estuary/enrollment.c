@@ -153,9 +153,10 @@ static int not_issued(context *ctx, enroll_job *job, estuary_status status)
         hint_kept(ctx, job, status);
         return result;
     }
-    put(ctx->extra, "pending", json_false());
     /* the key first, whose certificate was refused: what DIR.pending names is found again after a kill */
-    if (job_destroy_key(ctx, job) && estuary_store_remove_pending(job->store, ctx->err) != ESTUARY_OK)
+    bool destroyed = job_destroy_key(ctx, job);
+    put(ctx->extra, "pending", json_boolean(!destroyed));
+    if (destroyed && estuary_store_remove_pending(job->store, ctx->err) != ESTUARY_OK)
         warn(ctx, "store.pending", "the pending request could not be removed");
     if (was_pending)
         failure_add_hint(ctx, "this was the server's last word, so the pending request was given up");

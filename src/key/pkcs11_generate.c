@@ -182,6 +182,14 @@ cleanup:
     return status;
 }
 
+/* Named in full, as a planned key is: less could be somebody's public key that stands for itself. */
+static CK_RV destroy_lone_public(const est_p11_place *at)
+{
+    if (at->name.id_len == 0 || at->name.label_len == 0 || at->token->calls->C_DestroyObject == NULL)
+        return CKR_OK;
+    return destroy_public(at, &at->name);
+}
+
 estuary_status estuary_token_delete(const char *uri, const estuary_secret *pin, estuary_error *err)
 {
     estuary_status status = ESTUARY_OK;
@@ -193,9 +201,11 @@ estuary_status estuary_token_delete(const char *uri, const estuary_secret *pin, 
         EST_FAIL(EST_USAGE_PKCS11_URI, "the URI of a key to delete names it with object= or id=");
     status = est_p11_find(&at.session, CKO_PRIVATE_KEY, &at.name, &key, err);
     /* a process killed while it made the key may have left the public half alone */
-    if (status != ESTUARY_OK && at.name.id_len > 0 && est_error_code_of(err) == EST_KEY_NOT_FOUND &&
-        at.token->calls->C_DestroyObject != NULL)
-        (void)destroy_public(&at, &at.name);
+    if (status != ESTUARY_OK && est_error_code_of(err) == EST_KEY_NOT_FOUND) {
+        CK_RV left = destroy_lone_public(&at);
+        if (left != CKR_OK)
+            status = est_p11_fail(err, left, "deleting the public half that was left");
+    }
     EST_TRY(status);
     EST_TRY(est_p11_name_of(&at.session, key, &own, err));
     CK_RV rv = at.token->calls->C_DestroyObject == NULL

@@ -34,7 +34,6 @@ bool est_tpm2_auth_was_refused(void);                                      /* th
 void est_tpm2_auth_set(est_tpm2_auth which, const estuary_secret *secret); /* NULL: none */
 
 /* tpm2_tcti.c */
-bool est_tpm2_tcti_connected(void);
 /* For tests: where the module is; NULL: beside the library, or where it is installed. */
 extern const char *est_tpm2_tcti_test_module;
 

@@ -7,6 +7,7 @@
 #include <estuary/process.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define VARIABLE "TPM2OPENSSL_TCTI"
@@ -123,22 +124,29 @@ static uint32_t init(est_tcti *tcti, size_t *size, const char *config)
     return 0;
 }
 
-bool est_tpm2_tcti_connected(void)
-{
-    return connected;
-}
-
 /* The folder of the library, or of the program that carries it; freed with est_free(). */
 static char *own_folder(void)
 {
     static const char here; /* any address of ours */
     Dl_info info;
-    if (dladdr(&here, &info) == 0 || info.dli_fname == NULL || strchr(info.dli_fname, '/') == NULL)
+    if (dladdr(&here, &info) == 0 || info.dli_fname == NULL)
         return NULL;
-    char *real = realpath(info.dli_fname, NULL);
+    /* of the program itself it is argv[0], which is no path when the shell found it in PATH */
+    char *real = realpath(strchr(info.dli_fname, '/') != NULL ? info.dli_fname : "/proc/self/exe", NULL);
     char *folder = real == NULL ? NULL : est_strndup(real, (size_t)(strrchr(real, '/') - real));
     free(real);
     return folder;
+}
+
+/*
+ * It runs with our rights, and in a sticky folder others may have put one beside us. lstat(): a link of
+ * theirs could be turned elsewhere afterwards.
+ */
+static bool is_trusted(const char *path)
+{
+    struct stat info;
+    return lstat(path, &info) == 0 && S_ISREG(info.st_mode) &&
+           (info.st_uid == 0 || info.st_uid == geteuid()) && (info.st_mode & S_IWOTH) == 0;
 }
 
 /* Beside us, below our folder, or where it was installed; freed with est_free(). */
@@ -151,7 +159,7 @@ static char *module_path(void)
     static const char *const below[] = {"", "/estuary"};
     for (size_t i = 0; folder != NULL && path == NULL && i < sizeof(below) / sizeof(below[0]); i++) {
         path = est_printf("%s%s/" EST_TCTI_MODULE, folder, below[i]);
-        if (path != NULL && access(path, R_OK) != 0) {
+        if (path != NULL && !is_trusted(path)) {
             est_free(path);
             path = NULL;
         }

@@ -14,7 +14,7 @@
 /* TSS2_RC of the TCTI layer */
 #define EST_TCTI_GENERAL_FAILURE     0xa0001u
 #define EST_TCTI_BAD_REFERENCE       0xa0005u
-#define EST_TCTI_NOT_SUPPORTED       0xa0016u
+#define EST_TCTI_NOT_SUPPORTED       0xa0015u
 #define EST_TCTI_INSUFFICIENT_BUFFER 0xa0006u
 
 typedef struct est_tcti est_tcti;

@@ -1,7 +1,6 @@
 /*
  * The folder of the caches. What others could write to would be read as evidence, and fill their disk: it is
- * looked at once it is open, and so is the folder above it, in which its owner could put another in its
- * place.
+ * looked at once it is open, and so is the folder above, whose owner could put another in its place.
  */
 #include "revocation/checker.h"
 
@@ -67,7 +66,9 @@ estuary_status est_cache_folder_open(const char *path, int *fd, estuary_error *e
     char *copy = est_strdup(path), *above = copy == NULL ? NULL : parent_of(copy, &name);
     int parent = above == NULL ? -1 : open(above, O_PATH | O_DIRECTORY | O_CLOEXEC);
     *fd = -1;
-    if (above == NULL)
+    if (*path == '\0')
+        status = est_fail(err, EST_CONFIG_CACHE, "the cache folder has no name");
+    else if (above == NULL)
         status = est_fail_memory(err);
     else if (parent < 0)
         status =

@@ -2,6 +2,7 @@
 tpm2-tools say of the keys from outside."""
 
 import contextlib
+import pathlib
 import re
 import subprocess
 
@@ -207,6 +208,9 @@ def owner_auth(tmp):
                 check_equal((out / "key.uri").read_text(), f"tpm2:{tmp.resolve()}/{name}-2.tpm\n", "key.uri")
         # by environment and descriptor, too: the same sources as those of a PIN
         est.json("key", "show", f"tpm2:{tmp}/own.tpm", *pin, "--tpm-owner-auth", "env:OWNER", env={"OWNER": "owner-secret"}, code=0)
+        # the module beside the program is found, too, when the shell finds that in PATH
+        run(["/bin/sh", "-c", 'PATH=$1:$PATH; shift; exec estuary "$@"', "sh", pathlib.Path(est.binary).parent, "key", "show",
+             f"tpm2:{tmp}/own.tpm", *pin, *owner], env=est.env, code=0)
         lockouts = tpm_lockouts(env)
         for name, option, query in (("own", "--tpm-owner-auth", ""), ("below", "--tpm-parent-auth", "?parent=0x81000001")):
             for command in (("show", f"tpm2:{tmp}/{name}.tpm"), ("generate", "ec:P-256", f"tpm2:{tmp}/no.tpm{query}")):

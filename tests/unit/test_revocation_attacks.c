@@ -243,8 +243,7 @@ static void good_beside_an_unread_one(void **state)
     OPENSSL_free(good);
 }
 
-/* --- no more files may be opened --------------------------------------------------------------------------
- */
+/* --- no more files may be opened --- */
 
 static void put_in_folder(est_crl_cache *cache, const char *content, time_t this_update,
                           estuary_status expected)
@@ -271,38 +270,56 @@ static void put_in_folder(est_crl_cache *cache, const char *content, time_t this
     assert_int_equal(close(facts.fd), 0);
 }
 
+/* A cache in a folder of its own. */
+typedef struct in_folder {
+    char path[32];
+    char key[EST_CRL_KEY_SIZE]; /* of what put_in_folder() puts there */
+    int folder;
+    est_crl_cache *cache;
+} in_folder;
+
+static in_folder open_in_folder(void)
+{
+    in_folder in = {.path = "/tmp/estuary-test-XXXXXX"};
+    assert_non_null(mkdtemp(in.path));
+    memset(in.key, 'a', sizeof(in.key) - 1);
+    in.folder = open(in.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_ok(est_crl_cache_new(in.folder, 10, 1024 * 1024, &in.cache, world.err), world.err);
+    return in;
+}
+
+static void close_in_folder(in_folder *in)
+{
+    char command[64];
+    est_crl_cache_free(in->cache);
+    assert_int_equal(close(in->folder), 0);
+    snprintf(command, sizeof(command), "rm -r %s", in->path);
+    assert_int_equal(system(command), 0);
+}
+
 /* Then what is there is not taken for absent: neither when it is asked for, nor when an older one comes. */
 static void no_more_files(void **state)
 {
     (void)state;
-    char path[] = "/tmp/estuary-test-XXXXXX", key[EST_CRL_KEY_SIZE], command[64];
     struct rlimit all, none;
-    est_crl_cache *cache = NULL;
     est_crl_cached cached;
-    assert_non_null(mkdtemp(path));
-    int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    assert_ok(est_crl_cache_new(folder, 10, 1024 * 1024, &cache, world.err), world.err);
-    put_in_folder(cache, "newer", world.now, ESTUARY_OK);
-    put_in_folder(cache, "older", world.now - DAY, ESTUARY_E_IO);
-    memset(key, 'a', sizeof(key) - 1);
-    key[sizeof(key) - 1] = '\0';
+    in_folder in = open_in_folder();
+    put_in_folder(in.cache, "newer", world.now, ESTUARY_OK);
+    put_in_folder(in.cache, "older", world.now - DAY, ESTUARY_E_IO);
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &all), 0);
     none = all;
     none.rlim_cur = 0;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-    bool there = est_crl_cache_get(cache, key, &cached);
+    bool there = est_crl_cache_get(in.cache, in.key, &cached);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &all), 0);
     assert_false(there);
     assert_true(cached.failed);
     est_crl_cached_clear(&cached);
-    assert_true(est_crl_cache_get(cache, key, &cached));
+    assert_true(est_crl_cache_get(in.cache, in.key, &cached));
     assert_int_equal(cached.bytes, 5);
     assert_int_equal(cached.this_update, world.now);
     est_crl_cached_clear(&cached);
-    est_crl_cache_free(cache);
-    assert_int_equal(close(folder), 0);
-    snprintf(command, sizeof(command), "rm -r %s", path);
-    assert_int_equal(system(command), 0);
+    close_in_folder(&in);
 }
 
 /* Nor is it cleared away as what no notes name, when there are files enough to list the folder only.
@@ -310,54 +327,39 @@ static void no_more_files(void **state)
 static void not_swept_away(void **state)
 {
     (void)state;
-    char path[] = "/tmp/estuary-test-XXXXXX", key[EST_CRL_KEY_SIZE], victim[EST_CRL_KEY_SIZE], command[64];
+    char victim[EST_CRL_KEY_SIZE];
     struct rlimit all, one;
-    est_crl_cache *cache = NULL;
     est_crl_cached cached;
-    assert_non_null(mkdtemp(path));
-    int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    assert_ok(est_crl_cache_new(folder, 10, 1024 * 1024, &cache, world.err), world.err);
-    put_in_folder(cache, "newer", world.now, ESTUARY_OK);
-    int next = dup(folder);
+    in_folder in = open_in_folder();
+    put_in_folder(in.cache, "newer", world.now, ESTUARY_OK);
+    int next = dup(in.folder);
     assert_int_equal(close(next), 0);
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &all), 0);
     one = all;
     one.rlim_cur = (rlim_t)next + 1;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &one), 0);
-    size_t count = est_crl_folder_find_victim(folder, "", victim);
-    est_crl_folder_sweep(folder, world.now + DAY, false);
+    size_t count = est_crl_folder_find_victim(in.folder, "", victim);
+    est_crl_folder_sweep(in.folder, world.now + DAY, false);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &all), 0);
     assert_int_equal(count, 1);
     assert_string_equal(victim, "");
-    memset(key, 'a', sizeof(key) - 1);
-    key[sizeof(key) - 1] = '\0';
-    assert_true(est_crl_cache_get(cache, key, &cached));
+    assert_true(est_crl_cache_get(in.cache, in.key, &cached));
     est_crl_cached_clear(&cached);
-    est_crl_cache_free(cache);
-    assert_int_equal(close(folder), 0);
-    snprintf(command, sizeof(command), "rm -r %s", path);
-    assert_int_equal(system(command), 0);
+    close_in_folder(&in);
 }
 
 /* Who may read the folder may lock it, too, and need not let go. */
 static void locked_by_others(void **state)
 {
     (void)state;
-    char path[] = "/tmp/estuary-test-XXXXXX", command[64];
-    est_crl_cache *cache = NULL;
-    assert_non_null(mkdtemp(path));
-    int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int theirs = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    in_folder in = open_in_folder();
+    int theirs = open(in.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     assert_int_equal(flock(theirs, LOCK_EX), 0);
-    assert_ok(est_crl_cache_new(folder, 10, 1024 * 1024, &cache, world.err), world.err);
     alarm(20);
-    put_in_folder(cache, "newer", world.now, ESTUARY_OK);
+    put_in_folder(in.cache, "newer", world.now, ESTUARY_OK);
     alarm(0);
-    est_crl_cache_free(cache);
     assert_int_equal(close(theirs), 0);
-    assert_int_equal(close(folder), 0);
-    snprintf(command, sizeof(command), "rm -r %s", path);
-    assert_int_equal(system(command), 0);
+    close_in_folder(&in);
 }
 
 int main(void)

@@ -383,8 +383,7 @@ static void on_the_spot(void **state)
     close_checker(checker, false);
 }
 
-/* --- one URL for several CAs and scopes ------------------------------------------------------------------
- */
+/* --- one URL for several CAs and scopes --- */
 
 static void two_issuers(void **state)
 {
@@ -434,8 +433,7 @@ static void another_scope_is_not_kept(void **state)
     }
 }
 
-/* --- when servers are asked -------------------------------------------------------------------------------
- */
+/* --- when servers are asked --- */
 
 /* The second half of a life that is shorter than twice "ahead"; while nobody answers, what is there counts.
  */
@@ -470,8 +468,7 @@ static void refreshed_ahead(void **state)
     }
 }
 
-/* --- indexes ----------------------------------------------------------------------------------------------
- */
+/* --- indexes --- */
 
 /* Opened once, and again when anything about the files is another. */
 static void an_index_stays_open(void **state)
@@ -511,8 +508,7 @@ static void an_index_stays_open(void **state)
     close_checker(checker, true);
 }
 
-/* --- somebody's loop
- * ---------------------------------------------------------------------------------------- */
+/* --- somebody's loop --- */
 
 struct ticker {
     est_http_turn turn;
@@ -631,8 +627,7 @@ static void a_piece_is_bounded(void **state)
     OPENSSL_free(der);
 }
 
-/* --- the folder
- * ----------------------------------------------------------------------------------------------- */
+/* --- the folder --- */
 
 /* No link, and nobody else's, nor in a folder in which somebody else could put another in its place. */
 static void folders(void **state)

@@ -547,6 +547,28 @@ static void test_only_the_same_key_is_linked(void **state)
     assert_int_equal(entries(), 1);
 }
 
+static int no_rename(const char *what)
+{
+    return strcmp(what, "rename") == 0 ? EIO : 0;
+}
+
+/* A commit that failed leaves the pending key of another request where it is: the next does not link that. */
+static void test_another_commit_after_a_failed_one(void **state)
+{
+    (void)state;
+    estuary_store *store = must_open();
+    assert_int_equal(est_store_save_pending_plain(store, (const uint8_t *)STATE_TEXT, strlen(STATE_TEXT),
+                                                  old_pair.key, false, err),
+                     ESTUARY_OK);
+    est_store_test_step = no_rename;
+    assert_int_not_equal(est_store_commit_plain(store, new_pair.cert, NULL, new_pair.key, err), ESTUARY_OK);
+    est_store_test_step = NULL;
+    assert_int_equal(est_store_commit_plain(store, new_pair.cert, NULL, new_pair.key, err), ESTUARY_OK);
+    assert_true(holds(&new_pair));
+    estuary_store_free(store);
+    assert_int_equal(entries(), 1);
+}
+
 /* The folders that were exchanged as a proof are the ones that are filled. */
 static void test_prepared_folders(void **state)
 {
@@ -989,6 +1011,7 @@ int main(void)
         TEST(test_pending_outlasts_power_once_sent),
         TEST(test_key_is_written_once),
         TEST(test_only_the_same_key_is_linked),
+        TEST(test_another_commit_after_a_failed_one),
         TEST(test_prepared_folders),
         TEST(test_pending),
         TEST(test_pending_key_uri),
